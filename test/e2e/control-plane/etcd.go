@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
 // newEtcdCommand is a single-member etcd for tests: loopback, plain HTTP, and
@@ -39,12 +40,15 @@ func runEtcd(dataDir, clientURL, peerURL string) error {
 		return err
 	}
 	config := embed.NewConfig()
+	config.Name = "etcd"
 	config.Dir = dataDir
 	config.LogLevel = "warn"
 	config.UnsafeNoFsync = true
+	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	wal.SegmentSizeBytes = 8 << 20 // allocated twice at start; 64 MiB each by default
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return fmt.Errorf("etcd does not start: %w", err)

@@ -1,0 +1,440 @@
+import { join } from 'node:path';
+
+import { BackOff } from '../core/back-off.ts';
+import { isAbort, messageOf } from '../core/errors.ts';
+import type { Container, Pod, PodStatus } from '../core/objects.ts';
+import { Tasks } from '../core/tasks.ts';
+import { containerUser } from '../podspec/users.ts';
+import { podHostname } from '../podspec/hostname.ts';
+import type {
+  ContainerRecord,
+  ContainerRuntime,
+  ContainerWaiting,
+  PodRef,
+  PodReport,
+  PodResolver,
+  ProviderContext,
+  SandboxRecord,
+  StopOptions,
+} from '../providers/contract.ts';
+import { type CrashLoop, crashLoopAnnotation, crashLoopOf, goSeconds, nextStep as nextCrashLoop } from './crash-loop.ts';
+import { type BackingOff, type ContainerKind, nextStep, type PodView, type Startable } from './next-step.ts';
+import { PodRecords } from './records.ts';
+import { lastKnown, podReport, type WaitingReason } from './report.ts';
+import { isSidecar } from '../podspec/containers.ts';
+import { PodTermination } from './termination.ts';
+import type { PodVolumes } from './pod-volumes.ts';
+
+/** What a pod's machine needs of the engine. */
+export interface MachineParts {
+  readonly runtime: ContainerRuntime;
+  readonly context: ProviderContext;
+  readonly volumes: PodVolumes;
+  /** Called whenever {@link PodMachine.report} may have a new answer. */
+  readonly changed: () => void;
+  /** Called when an instance ended, once for each. */
+  readonly exited: (machine: PodMachine, record: ContainerRecord) => void;
+}
+
+/** How soon a container that could not be started is tried again; the kubelet's sync back-off, 10 to 15 s. */
+const retryMs = () => 10_000 + Math.random() * 5_000;
+
+/** At most this long after an exit the back-off takes the place of the exit in the container's state. */
+const revealBackOffMs = 20_000;
+
+/**
+ * One pod's life on a runtime. Steps are taken one at a time: look at spec and records, do the next thing, look again.
+ * All that matters is in the records; a machine made anew from them goes on where the old one was.
+ */
+export class PodMachine {
+  readonly ref: PodRef;
+  readonly records = new PodRecords();
+  readonly #parts: MachineParts;
+  readonly #tasks: Tasks;
+  readonly #waiting = new Map<string, WaitingReason>();
+  readonly #crashLoops = new Map<string, CrashLoop>();
+  /** Instances whose start this machine has asked for: `created` means “not yet” for them, not “left behind”. */
+  readonly #issued = new Set<string>();
+  /** Exits whose BackOff event was sent, and instances whose end was told. */
+  readonly #told = new Set<string>();
+  readonly #sandboxBackOff: BackOff;
+  readonly #volumeBackOff: BackOff;
+  readonly #stopSignal = new AbortController();
+  #pod: Pod | undefined;
+  #resolver: PodResolver | undefined;
+  #lastStatus: PodStatus | undefined;
+  #termination: PodTermination | undefined;
+  #volumePaths: ReadonlyMap<string, string> | undefined;
+  #dirty = false;
+  #driving: Promise<void> | undefined;
+  #timer: { at: number; cancel: () => void } | undefined;
+
+  constructor(ref: PodRef, parts: MachineParts) {
+    this.ref = ref;
+    this.#parts = parts;
+    this.#tasks = new Tasks(parts.context.log);
+    this.#sandboxBackOff = new BackOff(parts.context.clock, { initialMs: 1_000, maxMs: 30_000 });
+    this.#volumeBackOff = new BackOff(parts.context.clock, { initialMs: 500, maxMs: 122_000 });
+  }
+
+  get pod(): Pod | undefined {
+    return this.#pod;
+  }
+
+  /** The pod's spec and resolver have arrived, or have arrived again. */
+  adopt(pod: Pod, resolver: PodResolver, lastStatus: PodStatus | undefined): void {
+    this.#pod = pod;
+    this.#resolver = resolver;
+    this.#lastStatus ??= lastStatus;
+    for (const record of this.records.containers()) this.#remember(record);
+    this.#parts.changed();
+    this.kick();
+  }
+
+  update(pod: Pod): void {
+    if (this.#pod === undefined) return;
+    this.#pod = pod;
+    this.#parts.changed();
+    this.kick();
+  }
+
+  /** A record of this pod is new or has changed. */
+  recordChanged(record?: ContainerRecord): void {
+    if (record !== undefined) {
+      this.#remember(record);
+      if (record.status.state === 'exited' && this.#pod !== undefined && !this.#told.has(`exit ${record.id}`)) {
+        this.#told.add(`exit ${record.id}`);
+        if (this.#issued.has(record.id)) this.#parts.exited(this, record);
+      }
+    }
+    this.#termination?.recordChanged();
+    this.#parts.changed();
+    this.kick();
+  }
+
+  #remember(record: ContainerRecord): void {
+    const loop = crashLoopOf(record.annotations);
+    if (loop !== undefined && record === this.records.latest(record.name)) this.#crashLoops.set(record.name, loop);
+  }
+
+  /** Take the next step, soon. */
+  kick(): void {
+    this.#dirty = true;
+    if (this.#driving !== undefined || this.#termination !== undefined || this.#pod === undefined) return;
+    this.#driving = this.#drive().finally(() => {
+      this.#driving = undefined;
+      if (this.#dirty) this.kick();
+    });
+    this.#tasks.run('drive pod', () => this.#driving ?? Promise.resolve());
+  }
+
+  async #drive(): Promise<void> {
+    while (this.#dirty && this.#termination === undefined) {
+      this.#dirty = false;
+      try {
+        await this.#step();
+      } catch (err) {
+        if (this.#stopSignal.signal.aborted || isAbort(err)) return;
+        this.#parts.context.log.warn('pod step failed', { pod: this.#name(), uid: this.ref.uid, err: messageOf(err) });
+        this.#wakeAt(this.#now() + retryMs());
+      }
+    }
+  }
+
+  async #step(): Promise<void> {
+    await this.#removeLeftovers();
+    const step = nextStep(this.#view());
+    if (step.type === 'finished') return;
+    if (step.type === 'sandbox') return this.#createSandbox();
+    for (const backingOff of step.backingOff) this.#backOff(backingOff);
+    for (const startable of step.start) {
+      if (this.#stopSignal.signal.aborted) return;
+      await this.#start(startable);
+    }
+  }
+
+  #view(): PodView & { pod: Pod } {
+    return {
+      pod: this.#pod as Pod,
+      sandbox: this.records.sandbox,
+      latest: (name) => this.records.latest(name),
+      crashLoop: (name) => this.#crashLoops.get(name),
+      isStarted,
+      now: this.#now(),
+    };
+  }
+
+  /** Instances that a crash left between record and start, and dead ones beyond the last of each container. */
+  async #removeLeftovers(): Promise<void> {
+    const names = new Set(this.records.containers().map((c) => c.name));
+    for (const name of names) {
+      const instances = this.records.instances(name);
+      const leftBehind = instances.filter((r) => r.status.state === 'created' && !this.#issued.has(r.id));
+      const tooOld = instances.filter((r) => r.status.state === 'exited').slice(2);
+      for (const record of [...leftBehind, ...tooOld]) {
+        await this.#parts.runtime.removeContainer(record.id);
+        if (tooOld.includes(record)) await this.#parts.volumes.removeLog(record.logPath);
+        this.#forget(record.id);
+      }
+    }
+  }
+
+  #forget(id: string): void {
+    this.records.removeContainer(id);
+    this.#issued.delete(id);
+    this.#told.delete(`exit ${id}`);
+    this.#told.delete(`back-off ${id}`);
+  }
+
+  async #createSandbox(): Promise<void> {
+    const pod = this.#pod as Pod;
+    const { runtime, context } = this.#parts;
+    if (!(await this.#prepareVolumes(pod))) return;
+    const old = this.records.sandbox;
+    try {
+      if (old !== undefined) {
+        this.#event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+        await runtime.stopSandbox(old.id);
+      }
+      const sandbox = await runtime.runSandbox({
+        pod: this.ref,
+        attempt: old === undefined ? 0 : old.attempt + 1,
+        hostname: podHostname(pod),
+        hostNetwork: pod.spec.hostNetwork ?? false,
+        logDirectory: this.#logDirectory(),
+      });
+      this.records.putSandbox(sandbox);
+      this.#sandboxBackOff.reset();
+      this.#dirty = true;
+      this.#parts.changed();
+    } catch (err) {
+      if (this.#stopSignal.signal.aborted) return;
+      this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(err)}`);
+      context.log.warn('sandbox create failed', { pod: this.#name(), uid: this.ref.uid, err: messageOf(err) });
+      this.#wakeAt(this.#now() + this.#sandboxBackOff.next());
+    }
+  }
+
+  /** False when a volume is missing: its event is sent and the next try is set. */
+  async #prepareVolumes(pod: Pod): Promise<boolean> {
+    try {
+      this.#volumePaths = await this.#parts.volumes.prepare(pod, this.#resolver as PodResolver, []);
+      this.#volumeBackOff.reset();
+      return true;
+    } catch (err) {
+      if (this.#stopSignal.signal.aborted) return false;
+      this.#event('Warning', 'FailedMount', messageOf(err));
+      this.#wakeAt(this.#now() + this.#volumeBackOff.next());
+      return false;
+    }
+  }
+
+  #backOff(backingOff: BackingOff): void {
+    const { name, kind, until, delayMs } = backingOff;
+    const now = this.#now();
+    const record = this.records.latest(name) as ContainerRecord;
+    if (!this.#told.has(`back-off ${record.id}`)) {
+      this.#told.add(`back-off ${record.id}`);
+      const neverStarted = record.status.state === 'exited' && record.status.startedAt === 0;
+      this.#event('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${this.#fullName()}`, kind, name);
+      this.#waiting.set(name, {
+        reason: 'CrashLoopBackOff',
+        message: `back-off ${goSeconds(delayMs)} restarting failed container=${name} pod=${this.#fullName()}`,
+        visibleAt: now + (neverStarted ? 1_000 : Math.min(delayMs / 2, revealBackOffMs)),
+      });
+    }
+    const waiting = this.#waiting.get(name);
+    if (waiting !== undefined && waiting.visibleAt > now) this.#wakeAt(waiting.visibleAt);
+    else this.#parts.changed();
+    this.#wakeAt(until);
+  }
+
+  async #start({ container, kind, previous }: Startable): Promise<void> {
+    const pod = this.#pod as Pod;
+    const { runtime, context, volumes } = this.#parts;
+    const sandbox = this.records.sandbox as SandboxRecord;
+    const { name } = container;
+    const now = this.#now();
+    const loop =
+      previous?.status.state === 'exited'
+        ? nextCrashLoop(this.#crashLoops.get(name), previous.status.finishedAt, now)
+        : this.#crashLoops.get(name);
+    try {
+      const resolved = await (this.#resolver as PodResolver).container(name, sandbox.podIPs);
+      this.#volumePaths ??= await volumes.prepare(pod, this.#resolver as PodResolver, sandbox.podIPs);
+      const mounts = await volumes.mounts(pod, container as Container, this.#volumePaths, resolved.env);
+      if (this.#stopSignal.signal.aborted) return;
+      const attempt = this.#nextAttempt(name);
+      const record = await runtime.createContainer(sandbox, {
+        name,
+        attempt,
+        image: container.image ?? '',
+        command: resolved.command,
+        args: resolved.args,
+        env: resolved.env,
+        ...(resolved.workingDir === undefined ? {} : { workingDir: resolved.workingDir }),
+        tty: container.tty ?? false,
+        stdin: container.stdin ?? false,
+        stdinOnce: container.stdinOnce ?? false,
+        logPath: join(this.#logDirectory(), name, `${attempt}.log`),
+        mounts,
+        user: containerUser(pod, container as Container),
+        ...(container.lifecycle?.stopSignal === undefined ? {} : { stopSignal: container.lifecycle.stopSignal }),
+        annotations: loop === undefined ? {} : crashLoopAnnotation(loop),
+      });
+      this.records.putContainer(record);
+      this.#issued.add(record.id);
+      if (loop !== undefined) this.#crashLoops.set(name, loop);
+      this.#event('Normal', 'Created', 'Container created', kind, name);
+      await runtime.startContainer(record.id);
+      this.#waiting.delete(name);
+      this.#event('Normal', 'Started', 'Container started', kind, name);
+    } catch (err) {
+      if (this.#stopSignal.signal.aborted) return;
+      const reason = (err as Partial<ContainerWaiting>).waitingReason ?? 'CreateContainerError';
+      this.#waiting.set(name, { reason, message: messageOf(err), visibleAt: now });
+      this.#event('Warning', 'Failed', `Error: ${messageOf(err)}`, kind, name);
+      context.log.info('container did not start', { pod: this.#name(), uid: this.ref.uid, container: name, reason, err: messageOf(err) });
+      this.#parts.changed();
+      this.#wakeAt(this.#now() + retryMs());
+    }
+  }
+
+  /** One more than the last instance that anybody knows of. */
+  #nextAttempt(name: string): number {
+    const latest = this.records.latest(name);
+    if (latest !== undefined) return latest.attempt + 1;
+    const known = lastKnown(this.#lastStatus, name);
+    if (known === undefined) return 0;
+    const hasRun = known.containerID !== undefined || known.state?.running !== undefined;
+    return hasRun ? known.restartCount + 1 : known.restartCount;
+  }
+
+  /** Stops everything; idempotent, and a later call with less grace shortens the first. */
+  stop(options: StopOptions): Promise<PodReport> {
+    if (this.#termination !== undefined) {
+      this.#termination.shorten(options.gracePeriodSeconds);
+      return this.#termination.done;
+    }
+    this.#stopSignal.abort(new Error('the pod is being stopped'));
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#termination = new PodTermination({
+      records: this.records,
+      runtime: this.#parts.runtime,
+      clock: this.#parts.context.clock,
+      log: this.#parts.context.log,
+      graceSeconds: options.gracePeriodSeconds,
+      sidecars: (this.#pod?.spec.initContainers ?? []).filter(isSidecar).map((c) => c.name),
+      settled: async () => {
+        await this.#driving;
+        this.#waiting.clear();
+        this.#parts.changed();
+      },
+      killing: (record) =>
+        this.#event('Normal', 'Killing', `Stopping container ${record.name}`, this.#kindOf(record.name), record.name),
+      failed: (err) => this.#event('Warning', 'FailedKillPod', `error killing pod: ${messageOf(err)}`),
+      finished: () => {
+        this.#parts.changed();
+        return this.report();
+      },
+    });
+    return this.#termination.done;
+  }
+
+  get isStopping(): boolean {
+    return this.#termination !== undefined;
+  }
+
+  /** Frees all that is kept for the pod. */
+  async remove(): Promise<void> {
+    this.dispose();
+    await this.#termination?.done;
+    await this.#driving;
+    const { runtime, volumes } = this.#parts;
+    for (const container of this.records.containers()) await runtime.removeContainer(container.id);
+    for (const sandbox of this.records.sandboxes()) {
+      await runtime.stopSandbox(sandbox.id);
+      await runtime.removeSandbox(sandbox.id);
+    }
+    await volumes.remove(this.ref, this.#logDirectory());
+  }
+
+  /** Takes no step any more; leaves everything as it is. */
+  dispose(): void {
+    this.#stopSignal.abort(new Error('the engine is closing'));
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#pod = undefined;
+  }
+
+  /** Resolves when no step is in flight. */
+  async settled(): Promise<void> {
+    await this.#tasks.settled();
+  }
+
+  report(): PodReport {
+    const sandbox = this.records.sandbox;
+    return podReport({
+      ref: this.ref,
+      pod: this.#pod,
+      records: this.records,
+      podIPs: sandbox?.podIPs ?? [],
+      sandboxReady: sandbox?.state === 'ready' && this.#termination?.isDone !== true,
+      lastStatus: this.#lastStatus,
+      waiting: (name) => this.#waiting.get(name),
+      isStarted,
+      runtimeName: this.#parts.runtime.name,
+      now: this.#now(),
+    });
+  }
+
+  #kindOf(name: string): ContainerKind {
+    const spec = this.#pod?.spec;
+    const init = spec?.initContainers?.find((c) => c.name === name);
+    if (init !== undefined) return isSidecar(init) ? 'sidecar' : 'init';
+    return spec?.ephemeralContainers?.some((c) => c.name === name) === true ? 'ephemeral' : 'regular';
+  }
+
+  #event(type: 'Normal' | 'Warning', reason: string, message: string, kind?: ContainerKind, container?: string): void {
+    const path = kind === undefined || container === undefined ? undefined : `${fieldPaths[kind]}{${container}}`;
+    this.#parts.context.events(this.ref, type, reason, message, path);
+  }
+
+  #wakeAt(at: number): void {
+    if (this.#timer !== undefined && this.#timer.at <= at && this.#timer.at > this.#now()) return;
+    this.#timer?.cancel();
+    const cancel = this.#parts.context.clock.after(Math.max(0, at - this.#now()), () => {
+      this.#timer = undefined;
+      this.kick();
+    });
+    this.#timer = { at, cancel };
+  }
+
+  #now(): number {
+    return this.#parts.context.clock.now();
+  }
+
+  #logDirectory(): string {
+    return join(this.#parts.context.logs.directory, `${this.ref.namespace}_${this.ref.name}_${this.ref.uid}`);
+  }
+
+  #name(): string {
+    return `${this.ref.namespace}/${this.ref.name}`;
+  }
+
+  #fullName(): string {
+    return `${this.ref.name}_${this.ref.namespace}(${this.ref.uid})`;
+  }
+}
+
+const fieldPaths: Record<ContainerKind, string> = {
+  init: 'spec.initContainers',
+  sidecar: 'spec.initContainers',
+  regular: 'spec.containers',
+  ephemeral: 'spec.ephemeralContainers',
+};
+
+function isStarted(record: ContainerRecord): boolean {
+  return record.status.state === 'running';
+}
