@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { systemClock } from '../../../src/core/clock.ts';
+import type { ExecRequest, LogOptions } from '../../../src/providers/contract.ts';
+import type { RunningPod } from '../../../src/server/index.ts';
+import { apiPod } from './api-pod.ts';
+import { createCredentials, KubeletUnderTest, type As } from './kubelet-under-test.ts';
+
+interface Recorded {
+  readonly method: string;
+  readonly path: string;
+  readonly as: string;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What kubelet v1.36.3 answered; see `test/golden`. */
+const recorded = JSON.parse(
+  readFileSync(new URL('../../golden/kubelet-api.json', import.meta.url), 'utf8'),
+) as Recorded[];
+
+const notServed = 'no source of such figures on this node yet: it says so instead of answering with nothing';
+const hostFiles = 'the files of the host are none of a virtual node, as a kubelet with enableSystemLogHandler: false';
+const goRuntime = 'the Go runtime of the kubelet is not here, as a kubelet with enableProfilingHandler: false';
+
+/** Where this node knowingly answers something else than the kubelet did: to whom it is served, and why. */
+const deviations: Readonly<Record<string, { status: number; body: string; why: string }>> = {
+  'GET /stats/summary?only_cpu_and_memory=true': {
+    status: 501,
+    body: '/stats/summary is not served by this node',
+    why: notServed,
+  },
+  'POST /stats/summary': { status: 501, body: '/stats/summary is not served by this node', why: notServed },
+  'GET /metrics': { status: 501, body: '/metrics is not served by this node', why: notServed },
+  'GET /metrics/resource': { status: 501, body: '/metrics/resource is not served by this node', why: notServed },
+  'GET /metrics/probes': { status: 501, body: '/metrics/probes is not served by this node', why: notServed },
+  'GET /configz': {
+    status: 501,
+    body: '/configz is not served by this node',
+    why: 'there is no KubeletConfiguration to show',
+  },
+  'GET /statusz': {
+    status: 501,
+    body: '/statusz is not served by this node',
+    why: 'an alpha page of Go component-base',
+  },
+  'GET /flagz': { status: 501, body: '/flagz is not served by this node', why: 'an alpha page of Go component-base' },
+  'GET /logs/': { status: 405, body: 'logs endpoint is disabled.', why: hostFiles },
+  'GET /logs/nope': { status: 405, body: 'logs endpoint is disabled.', why: hostFiles },
+  'GET /debug/pprof/': { status: 405, body: 'profiling endpoint is disabled.', why: goRuntime },
+  'GET /debug/flags/v': {
+    status: 405,
+    body: 'flags endpoint is disabled.',
+    why: 'the log level is not changed from outside',
+  },
+};
+
+/** Answers to an administrator whose body is of that cluster at that moment: the beginning must be the same. */
+const momentary: Readonly<Record<string, string>> = {
+  'GET /pods': '{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"',
+  'GET /pods/': '{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"',
+};
+
+/** Headers that say something; the others are how a length is told, or of the connection. */
+const telling = ['content-type', 'x-content-type-options', 'allow', 'location'];
+
+const credentialsOf: Readonly<Record<string, As>> = {
+  nobody: {},
+  'bad token': { token: 'bad' },
+  'service account without rights': { token: 'weak' },
+  'basic auth': { headers: { authorization: 'Basic YWRtaW46YWRtaW4=' } },
+};
+
+describe('answers of a real kubelet', () => {
+  let kubelet: KubeletUnderTest;
+  beforeAll(async () => {
+    kubelet = await KubeletUnderTest.start(await createCredentials(), {
+      pods: [apiPod()],
+      running: runningThen(),
+      provider: {
+        name: 'fake',
+        logs: (target, options) => Promise.resolve(logThen(target.container, options)),
+        exec: execThen,
+        attach: () => Promise.reject(new Error('nobody attached')),
+        portForward: () => Promise.reject(new Error('nobody forwarded')),
+      },
+      // The moment of the recording.
+      clock: { ...systemClock, now: () => Date.parse('2026-11-21T09:09:00Z') },
+    });
+  });
+  afterAll(() => kubelet.close());
+
+  it.each(recorded.map((answer) => [`${answer.method} ${answer.path}`, answer.as, answer] as const))(
+    '%s as %s',
+    async (name, who, answer) => {
+      const actual = await kubelet.ask(
+        answer.method,
+        answer.path,
+        who === 'admin' ? kubelet.admin : (credentialsOf[who] ?? {}),
+      );
+      const deviation = who === 'admin' ? deviations[name] : undefined;
+      if (deviation !== undefined) {
+        expect(actual).toMatchObject({ status: deviation.status, body: deviation.body });
+        expect(actual.headers['content-type']).toBe('text/plain; charset=utf-8');
+        return;
+      }
+      expect(actual.status).toBe(answer.status);
+      expect(pick(actual.headers)).toEqual(pick(answer.headers));
+      const beginning = who === 'admin' ? momentary[name] : undefined;
+      if (beginning === undefined) expect(actual.body).toBe(answer.body);
+      else
+        expect([actual.body.slice(0, beginning.length), answer.body.slice(0, beginning.length)]).toEqual([
+          beginning,
+          beginning,
+        ]);
+    },
+  );
+
+  it('every deviation is about a recorded answer that is another', () => {
+    for (const [name, { status }] of Object.entries(deviations)) {
+      const answer = recorded.find(({ method, path, as }) => as === 'admin' && `${method} ${path}` === name);
+      expect(answer?.status).toEqual(expect.any(Number));
+      expect(answer?.status).not.toBe(status);
+    }
+  });
+});
+
+function pick(headers: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(telling.map((name) => [name, headers[name]]));
+}
+
+/** What ran when `/runningpods/` was recorded. */
+function runningThen(): RunningPod[] {
+  const list = JSON.parse(recorded.find(({ path }) => path === '/runningpods/')?.body ?? '') as {
+    items: {
+      metadata: { name: string; namespace: string; uid: string };
+      spec: { containers: RunningPod['containers'] | null };
+    }[];
+  };
+  return list.items.map(({ metadata, spec }) => ({ ...metadata, containers: spec.containers ?? [] }));
+}
+
+/** The recorded pod's logs, read as a runtime reads them. */
+async function* logThen(container: string, options: LogOptions): AsyncGenerator<Uint8Array> {
+  const numbers = [1, 2, 3, 4, 5];
+  const lines =
+    container === 'i' ? ['init line'] : [...numbers.map((n) => `line ${n}`), ...numbers.map((n) => `err ${n}`)];
+  const writtenAt = Date.parse('2026-11-21T09:08:32Z');
+  const asked = options.tailLines === undefined ? lines : lines.slice(lines.length - options.tailLines);
+  if ((options.sinceMs ?? 0) > writtenAt) return;
+  for (const line of asked)
+    yield Buffer.from(`${options.timestamps ? '2026-11-21T09:08:32.146445010Z ' : ''}${line}\n`);
+}
+
+/** What the recorded container answered to commands; the texts of failures are its runtime's own. */
+function execThen(_target: unknown, { command, stdout, stderr }: ExecRequest): Promise<{ exitCode: number }> {
+  if (command[0] === '' || command[0] === '/no/such') {
+    const path = command[0] === '' ? '/run/default/api/c' : '/run/default/api/c?cmd=/no/such';
+    return Promise.reject(new Error(recorded.find((answer) => answer.path === path)?.body));
+  }
+  // Only the first `cmd` counts: `echo` alone says an empty line, `sh` alone reads no input.
+  stdout?.end(command[0] === 'echo' ? '\n' : '');
+  stderr?.end();
+  return Promise.resolve({ exitCode: 0 });
+}
