@@ -9,7 +9,9 @@ const largestInt64 = 2n ** 63n - 1n;
 
 /** Powers of ten by decimal suffix. */
 const decimalSuffixes = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 } as const;
-const decimalSuffixOf = new Map<number, string>(Object.entries(decimalSuffixes).map(([suffix, power]) => [power, suffix]));
+const decimalSuffixOf = new Map<number, string>(
+  Object.entries(decimalSuffixes).map(([suffix, power]) => [power, suffix]),
+);
 /** The n-th is 1024 to the n. */
 const binarySuffixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'] as const;
 
@@ -38,12 +40,15 @@ export class Quantity {
   /** Reads any wire form (`"1.5Gi"`, `"100m"`, `"12e6"`, a JSON number). Rejects anything else with `InvalidInput`. */
   static parse(input: string | number): Quantity {
     const text = String(input);
-    const [, sign, whole = '', fraction = '', suffix = ''] = shape.exec(text) ?? refuse(text, 'it is not a number with a suffix');
+    const [, sign, whole = '', fraction = '', suffix = ''] =
+      shape.exec(text) ?? refuse(text, 'it is not a number with a suffix');
     if (whole === '' && fraction === '') return refuse(text, 'its numeric part is missing');
     const { power, base, format } = suffixMeaning(text, suffix);
     const digits = BigInt(whole + fraction);
     const magnitude =
-      base === 2 ? scaleDecimal(digits << BigInt(power), 9 - fraction.length) : scaleDecimal(digits, power + 9 - fraction.length);
+      base === 2
+        ? scaleDecimal(digits << BigInt(power), 9 - fraction.length)
+        : scaleDecimal(digits, power + 9 - fraction.length);
     const capped = base === 2 ? least(magnitude, largestInt64 * nanosPerUnit) : magnitude;
     // Less than one byte cannot be said in binary units.
     const fits = format !== 'BinarySI' || capped === 0n || capped >= nanosPerUnit;
@@ -113,7 +118,8 @@ export class Quantity {
   toString(): string {
     if (this.isZero) return '0';
     const units = this.nanos / nanosPerUnit;
-    const binary = this.format === 'BinarySI' && this.nanos % nanosPerUnit === 0n && (units <= -1024n || units >= 1024n);
+    const binary =
+      this.format === 'BinarySI' && this.nanos % nanosPerUnit === 0n && (units <= -1024n || units >= 1024n);
     return binary ? canonicalBinary(units) : canonicalDecimal(this.nanos, this.format === 'DecimalExponent');
   }
 
@@ -123,7 +129,8 @@ export class Quantity {
 }
 
 function suffixMeaning(text: string, suffix: string): { power: number; base: 2 | 10; format: QuantityFormat } {
-  if (Object.hasOwn(decimalSuffixes, suffix)) return { power: decimalSuffixes[suffix as keyof typeof decimalSuffixes], base: 10, format: 'DecimalSI' };
+  if (Object.hasOwn(decimalSuffixes, suffix))
+    return { power: decimalSuffixes[suffix as keyof typeof decimalSuffixes], base: 10, format: 'DecimalSI' };
   const binary = binarySuffixes.indexOf(suffix as (typeof binarySuffixes)[number]);
   if (binary > 0) return { power: binary * 10, base: 2, format: 'BinarySI' };
   const exponent = Number(exponentSuffix.exec(suffix)?.[1] ?? NaN);

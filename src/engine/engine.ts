@@ -25,8 +25,9 @@ import type {
 } from '../providers/contract.ts';
 import { readContainerLog } from './logs/index.ts';
 import { PodMachine } from './pod-machine.ts';
-import { PodVolumes } from './pod-volumes.ts';
 import { warnOfSharedPort } from './shared-port.ts';
+
+const refreshMs = 60_000;
 
 /**
  * The pod's life on any container runtime: what turns a {@link ContainerRuntime} into a {@link PodProvider}.
@@ -41,7 +42,6 @@ export class Engine implements PodProvider {
   readonly node?: () => Promise<NodeFacts>;
   readonly #runtime: ContainerRuntime;
   readonly #context: ProviderContext;
-  readonly #volumes: PodVolumes;
   readonly #tasks: Tasks;
   readonly #machines = new Map<string, PodMachine>();
   readonly #output = new LatestQueue<string, PodEvent>();
@@ -54,7 +54,6 @@ export class Engine implements PodProvider {
     this.#runtime = runtime;
     this.#context = context;
     this.#tasks = new Tasks(context.log);
-    this.#volumes = new PodVolumes(context.stateDir);
     // A capability that the runtime lacks must be lacking here too: the node answers 501 for it.
     if (runtime.exec !== undefined) this.exec = (target, request) => this.#exec(target, request);
     if (runtime.attach !== undefined) this.attach = (target, request) => this.#attach(target, request);
@@ -65,7 +64,16 @@ export class Engine implements PodProvider {
 
   async *watch(signal: AbortSignal): AsyncGenerator<PodEvent, void, undefined> {
     this.#tasks.run('watch runtime', () => this.#watchRuntime(signal));
+    this.#tasks.run('refresh volumes', () => this.#refreshVolumes(signal));
     yield* this.#output.read(signal);
+  }
+
+  /** As often as a kubelet's resync comes round. */
+  async #refreshVolumes(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#context.clock.sleep(refreshMs * (0.75 + Math.random() / 4), signal);
+      for (const machine of this.#machines.values()) await machine.refreshVolumes();
+    }
   }
 
   async #watchRuntime(signal: AbortSignal): Promise<void> {
@@ -127,7 +135,6 @@ export class Engine implements PodProvider {
       const created: PodMachine = new PodMachine(ref, {
         runtime: this.#runtime,
         context: this.#context,
-        volumes: this.#volumes,
         changed: () => this.#markChanged(created),
         exited: (m, record) => this.#exited(m, record),
       });
@@ -150,7 +157,7 @@ export class Engine implements PodProvider {
 
   #flush(): void {
     for (const machine of this.#changed) {
-      if (this.#machines.get(machine.ref.uid) === machine)
+      if (this.#machines.get(machine.ref.uid) === machine && !machine.isStarting)
         this.#output.put(machine.ref.uid, { type: 'report', report: machine.report() });
     }
     this.#changed.clear();

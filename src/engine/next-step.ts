@@ -82,7 +82,7 @@ function containers(view: PodView): NextStep & { type: 'containers' | 'finished'
       const previous = view.latest(container.name) as ContainerRecord;
       const finishedAt = previous.status.state === 'exited' ? previous.status.finishedAt : 0;
       const loop = view.crashLoop(container.name);
-      const until = startsAt(loop, finishedAt);
+      const until = Math.max(startsAt(loop, finishedAt), isNeverStarted(previous) ? finishedAt + startRetryMs : 0);
       if (until <= view.now) start.push({ container, kind, previous });
       else backingOff.push({ name: container.name, kind, finishedAt, until, delayMs: loop?.delayMs ?? 0 });
     }
@@ -116,6 +116,13 @@ function containers(view: PodView): NextStep & { type: 'containers' | 'finished'
     live ||= standing === 'absent' || standing === 'busy' || standing === 'restart';
   }
   return live ? { type: 'containers', start, backingOff } : { type: 'finished' };
+}
+
+/** A start that failed is not tried again in the same breath: the kubelet hears of it from its next relist. */
+const startRetryMs = 1_000;
+
+function isNeverStarted({ status }: ContainerRecord): boolean {
+  return status.state === 'exited' && status.startedAt === 0;
 }
 
 function standingOf(view: PodView, container: Container, kind: ContainerKind): Standing {

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { BackOff } from '../core/back-off.ts';
@@ -23,13 +24,12 @@ import { PodRecords } from './records.ts';
 import { lastKnown, podReport, type WaitingReason } from './report.ts';
 import { isSidecar } from '../podspec/containers.ts';
 import { PodTermination } from './termination.ts';
-import type { PodVolumes } from './pod-volumes.ts';
+import { FailedMountError, mountsFor, prepareVolumes, type PreparedVolumes, refreshVolumes, removeVolumes } from './volumes/index.ts';
 
 /** What a pod's machine needs of the engine. */
 export interface MachineParts {
   readonly runtime: ContainerRuntime;
   readonly context: ProviderContext;
-  readonly volumes: PodVolumes;
   /** Called whenever {@link PodMachine.report} may have a new answer. */
   readonly changed: () => void;
   /** Called when an instance ended, once for each. */
@@ -39,8 +39,14 @@ export interface MachineParts {
 /** How soon a container that could not be started is tried again; the kubelet's sync back-off, 10 to 15 s. */
 const retryMs = () => 10_000 + Math.random() * 5_000;
 
-/** At most this long after an exit the back-off takes the place of the exit in the container's state. */
-const revealBackOffMs = 20_000;
+/**
+ * When, after an exit, the back-off takes the place of the exit in the container's state: after three quarters of it,
+ * and at most this late. A kubelet 1.36 shows how the container ended until the back-off is over.
+ */
+const revealBackOffMs = (delayMs: number) => Math.min(delayMs * 0.75, 30_000);
+
+/** A restart comes a little after its back-off; the kubelet's by up to half of it. */
+const restartJitterMs = (delayMs: number) => delayMs * (0.1 + Math.random() * 0.1);
 
 /**
  * One pod's life on a runtime. Steps are taken one at a time: look at spec and records, do the next thing, look again.
@@ -64,8 +70,9 @@ export class PodMachine {
   #resolver: PodResolver | undefined;
   #lastStatus: PodStatus | undefined;
   #termination: PodTermination | undefined;
-  #volumePaths: ReadonlyMap<string, string> | undefined;
+  #volumes: PreparedVolumes | undefined;
   #dirty = false;
+  #isStarting = false;
   #driving: Promise<void> | undefined;
   #timer: { at: number; cancel: () => void } | undefined;
 
@@ -147,9 +154,16 @@ export class PodMachine {
     if (step.type === 'finished') return;
     if (step.type === 'sandbox') return this.#createSandbox();
     for (const backingOff of step.backingOff) this.#backOff(backingOff);
-    for (const startable of step.start) {
-      if (this.#stopSignal.signal.aborted) return;
-      await this.#start(startable);
+    if (step.start.length === 0) return;
+    this.#isStarting = true;
+    try {
+      for (const startable of step.start) {
+        if (this.#stopSignal.signal.aborted) return;
+        await this.#start(startable);
+      }
+    } finally {
+      this.#isStarting = false;
+      this.#parts.changed();
     }
   }
 
@@ -173,7 +187,7 @@ export class PodMachine {
       const tooOld = instances.filter((r) => r.status.state === 'exited').slice(2);
       for (const record of [...leftBehind, ...tooOld]) {
         await this.#parts.runtime.removeContainer(record.id);
-        if (tooOld.includes(record)) await this.#parts.volumes.removeLog(record.logPath);
+        if (tooOld.includes(record)) await rm(record.logPath, { force: true });
         this.#forget(record.id);
       }
     }
@@ -217,15 +231,31 @@ export class PodMachine {
 
   /** False when a volume is missing: its event is sent and the next try is set. */
   async #prepareVolumes(pod: Pod): Promise<boolean> {
+    const { stateDir, clock } = this.#parts.context;
     try {
-      this.#volumePaths = await this.#parts.volumes.prepare(pod, this.#resolver as PodResolver, []);
+      this.#volumes = await prepareVolumes(pod, stateDir, this.#resolver as PodResolver, [], clock);
+      for (const note of [...this.#volumes.values()].flatMap((v) => v.notes))
+        this.#parts.context.log.info('volume is not as specified', { pod: this.#name(), uid: this.ref.uid, note });
       this.#volumeBackOff.reset();
       return true;
     } catch (err) {
       if (this.#stopSignal.signal.aborted) return false;
-      this.#event('Warning', 'FailedMount', messageOf(err));
+      const messages = err instanceof FailedMountError ? err.messages : [messageOf(err)];
+      for (const message of messages) this.#event('Warning', 'FailedMount', message);
       this.#wakeAt(this.#now() + this.#volumeBackOff.next());
       return false;
+    }
+  }
+
+  /** Has changed ConfigMaps, Secrets, labels and tokens show in the volumes that hold them. */
+  async refreshVolumes(): Promise<void> {
+    if (this.#pod === undefined || this.#resolver === undefined || this.#volumes === undefined || this.isStopping) return;
+    const { stateDir, clock, log } = this.#parts.context;
+    try {
+      await refreshVolumes(this.#pod, stateDir, this.#resolver, this.records.sandbox?.podIPs ?? [], clock);
+    } catch (err) {
+      // What is there stays; the kubelet, too, only tries again.
+      log.debug('volumes not refreshed', { pod: this.#name(), uid: this.ref.uid, err: messageOf(err) });
     }
   }
 
@@ -233,6 +263,7 @@ export class PodMachine {
     const { name, kind, until, delayMs } = backingOff;
     const now = this.#now();
     const record = this.records.latest(name) as ContainerRecord;
+    if (delayMs === 0) return this.#wakeAt(until);
     if (!this.#told.has(`back-off ${record.id}`)) {
       this.#told.add(`back-off ${record.id}`);
       const neverStarted = record.status.state === 'exited' && record.status.startedAt === 0;
@@ -240,18 +271,18 @@ export class PodMachine {
       this.#waiting.set(name, {
         reason: 'CrashLoopBackOff',
         message: `back-off ${goSeconds(delayMs)} restarting failed container=${name} pod=${this.#fullName()}`,
-        visibleAt: now + (neverStarted ? 1_000 : Math.min(delayMs / 2, revealBackOffMs)),
+        visibleAt: now + (neverStarted ? 1_000 : revealBackOffMs(delayMs)),
       });
     }
     const waiting = this.#waiting.get(name);
     if (waiting !== undefined && waiting.visibleAt > now) this.#wakeAt(waiting.visibleAt);
     else this.#parts.changed();
-    this.#wakeAt(until);
+    this.#wakeAt(until + restartJitterMs(delayMs));
   }
 
   async #start({ container, kind, previous }: Startable): Promise<void> {
     const pod = this.#pod as Pod;
-    const { runtime, context, volumes } = this.#parts;
+    const { runtime, context } = this.#parts;
     const sandbox = this.records.sandbox as SandboxRecord;
     const { name } = container;
     const now = this.#now();
@@ -261,8 +292,9 @@ export class PodMachine {
         : this.#crashLoops.get(name);
     try {
       const resolved = await (this.#resolver as PodResolver).container(name, sandbox.podIPs);
-      this.#volumePaths ??= await volumes.prepare(pod, this.#resolver as PodResolver, sandbox.podIPs);
-      const mounts = await volumes.mounts(pod, container as Container, this.#volumePaths, resolved.env);
+      // A daemon that was restarted has its volumes on disk, not in memory.
+      if (this.#volumes === undefined && !(await this.#prepareVolumes(pod))) return;
+      const mounts = await mountsFor(container, this.#volumes ?? new Map(), resolved.env);
       if (this.#stopSignal.signal.aborted) return;
       const attempt = this.#nextAttempt(name);
       const record = await runtime.createContainer(sandbox, {
@@ -342,6 +374,11 @@ export class PodMachine {
     return this.#termination.done;
   }
 
+  /** Containers are being started one after the other: like a kubelet's, the pod's status waits for the last of them. */
+  get isStarting(): boolean {
+    return this.#isStarting;
+  }
+
   get isStopping(): boolean {
     return this.#termination !== undefined;
   }
@@ -351,13 +388,14 @@ export class PodMachine {
     this.dispose();
     await this.#termination?.done;
     await this.#driving;
-    const { runtime, volumes } = this.#parts;
+    const { runtime, context } = this.#parts;
     for (const container of this.records.containers()) await runtime.removeContainer(container.id);
     for (const sandbox of this.records.sandboxes()) {
       await runtime.stopSandbox(sandbox.id);
       await runtime.removeSandbox(sandbox.id);
     }
-    await volumes.remove(this.ref, this.#logDirectory());
+    await removeVolumes(context.stateDir, this.ref.uid);
+    await rm(this.#logDirectory(), { recursive: true, force: true });
   }
 
   /** Takes no step any more; leaves everything as it is. */

@@ -79,7 +79,7 @@ function containerReport(view: ReportView, container: Container | EphemeralConta
   }
 
   const end = terminated(view, latest) as ContainerStateTerminated;
-  const waiting = view.waiting(name);
+  const waiting = view.waiting(name) ?? neverStarted(latest);
   const comesBack = view.pod !== undefined && kind !== 'ephemeral' && willRestart(view.pod, container as Container, kind, end.exitCode);
   const state: ContainerState =
     waiting !== undefined && waiting.visibleAt <= view.now && comesBack
@@ -93,6 +93,12 @@ function containerReport(view: ReportView, container: Container | EphemeralConta
     ready: kind === 'init' && end.exitCode === 0 && 'terminated' in state,
     started: false,
   };
+}
+
+/** The runtime's record of a start that failed may come before the engine's own word on it. */
+function neverStarted({ status }: ContainerRecord): WaitingReason | undefined {
+  if (status.state !== 'exited' || status.startedAt !== 0) return undefined;
+  return { reason: 'RunContainerError', message: status.message ?? '', visibleAt: 0 };
 }
 
 function willRestart(pod: Pod, container: Container, kind: Kind, exitCode: number): boolean {

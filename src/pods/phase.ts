@@ -1,6 +1,6 @@
 import type { Container, ContainerStatus, Pod } from '../core/objects.ts';
 import { isSidecar } from '../podspec/containers.ts';
-import { shouldRestart } from '../podspec/restart-policy.ts';
+import { policyAllowsRestart } from '../podspec/restart-policy.ts';
 
 export type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
@@ -26,6 +26,18 @@ interface Tally {
  * Follows pkg/kubelet/kubelet_pods.go `getPhase`.
  */
 export function podPhase(pod: Pod, statuses: StatusLists, ended: boolean): Phase {
+  return phaseOf(pod, statuses, ended, statuses.init);
+}
+
+/**
+ * Whether all that a pod is for has ended for good. Its sidecars may still run: they are then to be stopped.
+ */
+export function isOver(pod: Pod, statuses: StatusLists): boolean {
+  const phase = phaseOf(pod, statuses, false, []);
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+function phaseOf(pod: Pod, statuses: StatusLists, ended: boolean, runningInits: readonly ContainerStatus[]): Phase {
   const init = initProgress(pod, statuses.init);
   if (init === 'failed') return 'Failed';
 
@@ -35,6 +47,10 @@ export function podPhase(pod: Pod, statuses: StatusLists, ended: boolean): Phase
   }
   const begun = tally.running + tally.stopped > 0;
   if (init === 'pending' || (init === 'pendingSidecar' && !begun) || tally.waiting > 0) return 'Pending';
+  // A sidecar that runs keeps the pod running, but does not stand for a regular container.
+  tally.running += (pod.spec.initContainers ?? []).filter(
+    (c) => isSidecar(c) && runningInits.some((s) => s.name === c.name && s.state?.running !== undefined),
+  ).length;
   if (tally.running > 0 && tally.unknown === 0) return 'Running';
   if (tally.running === 0 && tally.stopped > 0 && tally.unknown === 0) {
     if (!ended && tally.restartable > 0) return 'Running';
@@ -50,7 +66,7 @@ function count(tally: Tally, pod: Pod, container: Container, status: ContainerSt
     tally.stopped++;
     if (status?.state?.terminated?.exitCode === 0) tally.succeeded++;
     // What waits after an end waits to be started again.
-    if (status?.state?.waiting !== undefined || shouldRestart(pod, container, ended.exitCode, false)) tally.restartable++;
+    if (status?.state?.waiting !== undefined || policyAllowsRestart(pod, container, ended.exitCode, false)) tally.restartable++;
   } else if (status?.state?.waiting !== undefined) tally.waiting++;
   else tally.unknown++;
 }
@@ -69,7 +85,7 @@ function initProgress(pod: Pod, statuses: readonly ContainerStatus[]): InitProgr
     const ended = status?.state?.terminated ?? (status?.state?.waiting === undefined ? undefined : status.lastState?.terminated);
     if (ended === undefined) progress = 'pending';
     else if (ended.exitCode !== 0) {
-      if (!shouldRestart(pod, container, ended.exitCode, true)) return 'failed';
+      if (!policyAllowsRestart(pod, container, ended.exitCode, true)) return 'failed';
       progress = 'pending';
     }
   }

@@ -2,7 +2,7 @@ import { rfc3339 } from '../core/clock.ts';
 import type { Container, ContainerStatus, EphemeralContainer, Pod, PodStatus } from '../core/objects.ts';
 import type { ContainerReport, PodReport } from '../providers/contract.ts';
 import { podConditions } from './conditions.ts';
-import { type Phase, podPhase, type StatusLists } from './phase.ts';
+import { isOver, type Phase, podPhase, type StatusLists } from './phase.ts';
 
 /** How far the worker of a pod has come: see `worker.ts`. */
 export type Stage = 'syncing' | 'terminating' | 'terminated';
@@ -28,8 +28,8 @@ export interface StatusInput {
 
 export interface ComputedStatus {
   readonly status: PodStatus;
-  /** The phase as the containers say it, before it is held back while something may still run. */
-  readonly phase: Phase;
+  /** Nothing of the pod is to run any more; what still does is to be stopped. */
+  readonly over: boolean;
 }
 
 /**
@@ -82,7 +82,7 @@ export function podStatus(input: StatusInput): ComputedStatus {
     ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
     ...(previous.qosClass === undefined ? {} : { qosClass: previous.qosClass }),
   };
-  return { status, phase: computed };
+  return { status, over: failure !== undefined || isOver(pod, statuses) };
 }
 
 /** The status of a pod that the node does not take. Follows pkg/kubelet/kubelet.go `rejectPod`. */

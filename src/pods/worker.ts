@@ -4,6 +4,7 @@ import { codeOf, isAbort, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Pod, PodStatus } from '../core/objects.ts';
 import type { Tasks } from '../core/tasks.ts';
+import { isSidecar } from '../podspec/containers.ts';
 import type { PodProvider, PodRef, PodReport, PodResolver } from '../providers/contract.ts';
 import type { Rejection } from './admission.ts';
 import { ownConditionTypes } from './conditions.ts';
@@ -114,6 +115,8 @@ export class PodWorker {
   }
 
   reported(report: PodReport): void {
+    // The kubelet looks again when all is stopped; until then the pod shows what it was when it was told to stop.
+    if (this.#state.stage === 'terminating' || this.#state.stage === 'terminated') return;
     this.#report = report;
     if (report.failure !== undefined) this.#failure ??= report.failure;
     this.#advance();
@@ -187,11 +190,11 @@ export class PodWorker {
   #advance(): void {
     if (this.#state.stage === 'new') return;
     this.#watchDeadline();
-    const phase = this.#writeStatus();
+    const over = this.#writeStatus();
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.#pod.metadata;
     if (this.#state.stage === 'syncing') {
       if (this.#removed || deletionTimestamp !== undefined) this.#terminate('deleted');
-      else if (isTerminal(phase)) this.#terminate(this.#failure?.reason ?? 'completed');
+      else if (over) this.#terminate(this.#failure?.reason ?? 'completed');
     } else if (this.#state.stage === 'terminating') {
       this.#shorten(this.#removed ? 0 : deletionGracePeriodSeconds);
     } else if (this.#removed || deletionTimestamp !== undefined) {
@@ -199,14 +202,14 @@ export class PodWorker {
     }
   }
 
-  /** Computes the status and has it written; answers the phase that the containers say. */
-  #writeStatus(): string | undefined {
-    if (this.#removed || (this.#state.stage === 'terminated' && this.#state.keepStatus)) return undefined;
+  /** Computes the status and has it written; true when the pod is over. */
+  #writeStatus(): boolean {
+    if (this.#removed || (this.#state.stage === 'terminated' && this.#state.keepStatus)) return false;
     const { writer, clock, hostIPs } = this.#parts;
     const previous = withOwn(writer.known(this.ref.uid) ?? this.#pod.status ?? {}, this.#status);
     // What has ended has ended: nothing computed later may take it back.
-    if (isTerminal(previous.phase)) return previous.phase;
-    const { status, phase } = podStatus({
+    if (isTerminal(previous.phase)) return true;
+    const { status, over } = podStatus({
       pod: this.#pod,
       report: this.#report,
       previous,
@@ -218,7 +221,7 @@ export class PodWorker {
     });
     this.#status = status;
     writer.write(this.ref.uid, status);
-    return phase;
+    return over;
   }
 
   #watchDeadline(): void {
@@ -240,7 +243,11 @@ export class PodWorker {
     this.#cancelDeadline?.();
     const grace = this.#graceSeconds();
     this.#state = { stage: 'terminating', deadline: clock.now() + grace * 1000 };
-    tasks.run('stop pod', () => this.#stop(grace, reason));
+    tasks.run('stop pod', async () => {
+      // A pod that ended by itself is seen to have ended before it is cleared away, as a kubelet's is.
+      if (this.#pod.metadata.deletionTimestamp === undefined) await this.#parts.writer.landed(this.ref.uid);
+      await this.#stop(grace, reason);
+    });
   }
 
   #graceSeconds(): number {
@@ -257,6 +264,10 @@ export class PodWorker {
       try {
         const last = await provider.stop(this.ref.uid, { gracePeriodSeconds, reason });
         if (last !== undefined) this.#report = last;
+        if (this.#pod.metadata.deletionTimestamp === undefined && this.#pod.spec.initContainers?.some(isSidecar) === true) {
+          this.#advance();
+          await this.#parts.writer.landed(this.ref.uid);
+        }
         this.#state = { stage: 'terminated', keepStatus: false };
         this.#parts.usage.remove(this.ref.uid);
         this.#advance();

@@ -11,6 +11,11 @@ export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
  */
 export function shouldRestart(pod: Pod, container: Container, exitCode: number, isInit: boolean): boolean {
   if (pod.metadata.deletionTimestamp !== undefined) return false;
+  return policyAllowsRestart(pod, container, exitCode, isInit);
+}
+
+/** The same of a pod that nobody deletes: what its phase goes by. */
+export function policyAllowsRestart(pod: Pod, container: Container, exitCode: number, isInit: boolean): boolean {
   if (container.restartPolicy !== undefined) {
     for (const rule of container.restartPolicyRules ?? []) {
       const values = rule.exitCodes?.values ?? [];

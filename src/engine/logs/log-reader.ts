@@ -53,7 +53,14 @@ export class LogReader implements AsyncIterable<Uint8Array> {
   #changes: FileChanges | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor(path: string, file: FileHandle, identity: FileIdentity, start: number, options: LogOptions, source: LogSource) {
+  private constructor(
+    path: string,
+    file: FileHandle,
+    identity: FileIdentity,
+    start: number,
+    options: LogOptions,
+    source: LogSource,
+  ) {
     this.#path = path;
     this.#file = file;
     this.#identity = identity;
@@ -64,7 +71,13 @@ export class LogReader implements AsyncIterable<Uint8Array> {
   }
 
   /** A reader of `file`, which lies at `path`, from byte `start` on. It owns the file once this has resolved. */
-  static async at(path: string, file: FileHandle, start: number, options: LogOptions, source: LogSource): Promise<LogReader> {
+  static async at(
+    path: string,
+    file: FileHandle,
+    start: number,
+    options: LogOptions,
+    source: LogSource,
+  ): Promise<LogReader> {
     const reader = new LogReader(path, file, await file.stat({ bigint: true }), start, options, source);
     source.signal.addEventListener('abort', reader.#abort, { once: true });
     if (source.signal.aborted) reader.#abort();
@@ -163,7 +176,9 @@ export class LogReader implements AsyncIterable<Uint8Array> {
     if (this.#filled < this.#block.length) return this.#block;
     if (this.#filled >= longestEntry)
       throw unsupported(`failed to read log file "${this.#path}": a line is longer than ${longestEntry} bytes`);
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#options.follow ? followBlockSize : blockSize, this.#filled * 2));
+    const larger = Buffer.allocUnsafeSlow(
+      Math.max(this.#options.follow ? followBlockSize : blockSize, this.#filled * 2),
+    );
     this.#block.copy(larger, 0, 0, this.#filled);
     this.#block = larger;
     return larger;

@@ -17,9 +17,14 @@ import { tailStart } from './tail.ts';
  *
  * Follows `ReadLogs` of cri-client/pkg/logs/logs.go.
  */
-export async function readContainerLog(path: string, options: LogOptions, source: LogSource): Promise<AsyncIterable<Uint8Array>> {
+export async function readContainerLog(
+  path: string,
+  options: LogOptions,
+  source: LogSource,
+): Promise<AsyncIterable<Uint8Array>> {
   source.signal.throwIfAborted();
-  const target = await describe(`failed to try resolving symlinks in path "${path}": lstat ${path}`, () => realpath(path));
+  const target = await describe(`failed to try resolving symlinks in path "${path}": lstat ${path}`, () =>
+    realpath(path));
   const file = await describe(`failed to open log file "${target}": open ${target}`, () => open(target, 'r'));
   try {
     const { size } = await file.stat();
@@ -36,6 +41,10 @@ async function describe<T>(what: string, fn: () => Promise<T>): Promise<T> {
     return await fn();
   } catch (err) {
     const missing = (err as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new CodedError(missing ? 'NotFound' : 'Unavailable', `${what}: ${missing ? 'no such file or directory' : messageOf(err)}`, { cause: err });
+    throw new CodedError(
+      missing ? 'NotFound' : 'Unavailable',
+      `${what}: ${missing ? 'no such file or directory' : messageOf(err)}`,
+      { cause: err },
+    );
   }
 }

@@ -10,10 +10,14 @@ const blockSize = 64 * 1024;
 export async function tailStart(file: FileHandle, size: number, lines: number): Promise<number> {
   const block = Buffer.allocUnsafe(Math.min(blockSize, size));
   let newlinesLeft = lines;
-  for (let end = size; end > 0; ) {
+  for (let end = size; end > 0;) {
     const start = Math.max(0, end - blockSize);
     const { bytesRead } = await file.read(block, 0, end - start, start);
-    for (let at = block.subarray(0, bytesRead).lastIndexOf(newline); at >= 0; at = at === 0 ? -1 : block.lastIndexOf(newline, at - 1)) {
+    for (
+      let at = block.subarray(0, bytesRead).lastIndexOf(newline);
+      at >= 0;
+      at = at === 0 ? -1 : block.lastIndexOf(newline, at - 1)
+    ) {
       // One newline more than lines are wanted: the first line wanted begins after it.
       if (newlinesLeft === 0) return start + at + 1;
       newlinesLeft--;

@@ -52,7 +52,10 @@ export function timestampMs(bytes: Buffer, start: number, end: number): number {
 export function fixedWidthTimestamp(bytes: Buffer, start: number, end: number): Buffer {
   if (end - start === fixedWidth && bytes[start + fixedWidth - 1] === zulu) return bytes.subarray(start, end);
   const zone = zoneStart(bytes, start, end);
-  const fraction = bytes.toString('latin1', Math.min(start + 20, zone), zone).slice(0, 9).padEnd(9, '0');
+  const fraction = bytes
+    .toString('latin1', Math.min(start + 20, zone), zone)
+    .slice(0, 9)
+    .padEnd(9, '0');
   const offset = bytes.toString('latin1', zone, end);
   const whole = bytes.toString('latin1', start, start + secondsWidth);
   return Buffer.from(`${whole}.${fraction}${/^[+-]00:00$/.test(offset) ? 'Z' : offset}`, 'latin1');
