@@ -68,7 +68,15 @@ export function nextStep(view: PodView): NextStep {
   const step = containers(view);
   if (step.type === 'finished') return step;
   if (sandbox?.state === 'ready') return step;
-  return step.start.length > 0 ? { type: 'sandbox' } : step;
+  return step.start.length > 0 || isStranded(view) ? { type: 'sandbox' } : step;
+}
+
+/** Some container is said to run, or to be about to, in a sandbox that is no more. */
+function isStranded({ pod, sandbox, latest }: PodView): boolean {
+  if (sandbox === undefined) return false;
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(
+    ({ name }) => (latest(name)?.status.state ?? 'exited') !== 'exited',
+  );
 }
 
 function containers(view: PodView): NextStep & { type: 'containers' | 'finished' } {
