@@ -60,7 +60,13 @@ export interface ProviderContext {
   /** A folder of the plugin's own under the daemon's state directory; exists, mode 0700. */
   readonly stateDir: string;
   /** Where container logs lie, in the kubelet's layout (`<ns>_<pod>_<uid>/<container>/<n>.log`). */
-  readonly logs: { readonly directory: string; readonly maxSizeBytes: number; readonly maxFiles: number };
+  readonly logs: {
+    readonly directory: string;
+    readonly maxSizeBytes: number;
+    readonly maxFiles: number;
+    /** Folder for links to the current logs, named as log agents expect them; absent: none are made. */
+    readonly links?: string;
+  };
   readonly clock: Clock;
   readonly log: Logger;
   /** Records an Event about a pod; never blocks, never throws. */
@@ -179,6 +185,8 @@ export interface StopOptions {
   readonly gracePeriodSeconds: number;
   /** Why, for events and logs: `deleted`, `evicted`, `deadline`, `orphaned`, `shutdown`, … */
   readonly reason: string;
+  /** The pod, where the API server has it: a backend that knows it from its own listing only learns its spec here. */
+  readonly pod?: Pod;
 }
 
 export interface NodeFacts {
@@ -273,6 +281,8 @@ export interface VolumeFile {
   readonly data: Uint8Array;
   /** Permission bits, e.g. 0o644. */
   readonly mode: number;
+  /** The user who must own the file, where it is private to one (a token); absent: whoever writes it. */
+  readonly uid?: number;
 }
 
 /** Why a container cannot be created now, in the kubelet's words. Thrown by resolvers and runtimes. */
@@ -294,6 +304,8 @@ export interface ContainerRuntime {
     readonly images: boolean;
     /** Pods share the node's network: the pod's IPs are the node's. */
     readonly hostNetworkOnly: boolean;
+    /** Where the service variables of `default/kubernetes` point; `direct` is where the daemon itself reaches it. */
+    readonly apiServerAddress?: 'direct' | 'clusterIP';
   };
 
   /**

@@ -1,0 +1,2 @@
+export function nodeIsSupported(version?: string): boolean;
+export function runOnSupportedNode(args: readonly string[]): void;

@@ -1,0 +1,8 @@
+import { describe, it } from '@jest/globals';
+import { provider } from '../../examples/provider-hello/index.ts';
+import { podProviderConformance, providerContext } from '../../src/testing/index.ts';
+
+describe('the example provider keeps the contract: it', () => {
+  const create = () => provider.create(provider.configSchema.parse({}), providerContext());
+  for (const { name, run } of podProviderConformance({ create })) it(name, run);
+});

@@ -1,0 +1,12 @@
+export const provider = {
+  apiVersion: 'anylet/v1alpha1',
+  kind: 'PodProvider',
+  configSchema: { parse: (input: unknown) => input },
+  create: async () => ({
+    name: 'lacking',
+    runtimeVersion: 'lacking://1',
+    async *watch() {},
+    async health() {},
+    async close() {},
+  }),
+};
