@@ -23,6 +23,7 @@ export function providerContext(
     nodeIPs: ['192.0.2.1'],
     stateDir: '/nonexistent/state',
     logs: { directory: '/nonexistent/logs', maxSizeBytes: 10 * 2 ** 20, maxFiles: 5 },
+    cluster: { dns: [], domain: 'cluster.local' },
     clock: systemClock,
     log: silentLogger,
     events: (pod, type, reason, message) => void recorded.push({ pod, type, reason, message }),

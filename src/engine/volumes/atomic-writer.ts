@@ -24,15 +24,15 @@ export interface AtomicWriteOptions {
  * Makes a folder show exactly these files, all at once: they go to a new `..<time>` folder, which the link `..data`
  * is then turned to; the visible names are links into `..data`. Readers see all of the old files or all of the new.
  * Nothing is written when the files are what they were. Resolves with whether they changed. Writes to one folder take
- * turns. The folder exists. Rejects with `InvalidInput` for a path that leaves the folder. Follows pkg/volume/util/atomic_writer.go.
+ * turns, and `read` is called in turn, so that what was read last is what stays. The folder exists. Rejects with `InvalidInput` for a path that leaves the folder. Follows pkg/volume/util/atomic_writer.go.
  */
 export async function writeAtomically(
   directory: string,
-  files: readonly VolumeFile[],
+  read: () => Promise<readonly VolumeFile[]>,
   options: AtomicWriteOptions,
 ): Promise<boolean> {
   const before = lastWrites.get(directory) ?? Promise.resolve(undefined);
-  const write = before.then(() => writeAlone(directory, files, options));
+  const write = before.then(async () => writeAlone(directory, await read(), options));
   const settled = write.then(
     () => undefined,
     () => undefined,

@@ -28,7 +28,7 @@ export async function own(
   path: string,
   kind: 'file' | 'directory',
   mode: number,
-  owner: { readonly uid?: number; readonly group: number | undefined },
+  owner: { readonly uid?: number | undefined; readonly group: number | undefined },
 ): Promise<void> {
   if (owner.uid !== undefined || owner.group !== undefined) await lchown(path, owner.uid ?? -1, owner.group ?? -1);
   const shared = modeWithGroup(mode, owner.group);

@@ -2,12 +2,13 @@ import { systemClock, type Clock } from '../../core/clock.ts';
 import { unsupported } from '../../core/errors.ts';
 import type { Pod, Volume } from '../../core/objects.ts';
 import { allContainers } from '../../podspec/containers.ts';
-import type { PodResolver } from '../../providers/contract.ts';
+import { containerUser } from '../../podspec/users.ts';
+import type { PodResolver, VolumeFile } from '../../providers/contract.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { isDirectory, makeDirectory } from './directories.ts';
 import { FailedMountError, type VolumeFailure } from './failed-mount.ts';
 import { prepareHostPath } from './host-path.ts';
-import { mayGiveToGroup, own } from './ownership.ts';
+import { mayGiveToGroup, mayGiveToUser, own } from './ownership.ts';
 import { parentMode, volumePaths } from './volume-paths.ts';
 
 /** A volume that is ready to be mounted. */
@@ -48,9 +49,8 @@ export async function prepareVolumes(
     if (volume.hostPath !== undefined)
       return { hostPath: await prepareHostPath(volume.hostPath), readOnly: false, notes: [] };
     const place = contentPlace(pod, volume, stateDir);
-    const { files } = await resolver.volume(volume.name, podIPs);
     await makePlace(place);
-    await writeAtomically(place.path, files, { now: clock.now(), group: place.group });
+    await writeAtomically(place.path, contentOf(resolver, volume, podIPs), { now: clock.now(), group: place.group });
     return { hostPath: place.path, readOnly: true, notes: place.notes };
   });
   return new Map(prepared);
@@ -70,10 +70,13 @@ export async function refreshVolumes(
   const volumes = mountedVolumes(pod).filter((volume) => contentPlugin(volume) !== undefined);
   const written = await forEach(volumes, async (volume) => {
     const { path, group } = contentPlace(pod, volume, stateDir);
-    const { files } = await resolver.volume(volume.name, podIPs);
-    return (await isDirectory(path)) && (await writeAtomically(path, files, { now: clock.now(), group }));
+    return (await isDirectory(path)) && (await writeAtomically(path, contentOf(resolver, volume, podIPs), { now: clock.now(), group }));
   });
   return written.filter(([, changed]) => changed).map(([name]) => name);
+}
+
+function contentOf(resolver: PodResolver, { name }: Volume, podIPs: readonly string[]): () => Promise<readonly VolumeFile[]> {
+  return async () => (await resolver.volume(name, podIPs)).files;
 }
 
 function mountedVolumes(pod: Pod): Volume[] {
@@ -117,7 +120,26 @@ interface Place {
   readonly path: string;
   /** The pod's fsGroup, if this process can give files to it. */
   readonly group: number | undefined;
+  /** Of the pod's folder. */
+  readonly access: Access;
   readonly notes: readonly string[];
+}
+
+/** Who gets into a pod's folder, and so to its volumes. */
+interface Access {
+  readonly mode: number;
+  readonly uid: number | undefined;
+}
+
+/**
+ * Only the daemon, and the pod's user where all its containers have one. Where they have several, anybody who knows
+ * the pod's UID may pass, and the modes of the volumes are all that protects them.
+ */
+function accessTo(pod: Pod): Access {
+  const users = new Set(allContainers(pod.spec).map((container) => containerUser(pod, container).runAsUser ?? 0));
+  const [user, ...others] = [...users].filter((uid) => uid !== 0 && uid !== process.getuid?.());
+  if (user === undefined) return { mode: 0o700, uid: undefined };
+  return others.length === 0 && mayGiveToUser(user) ? { mode: 0o700, uid: user } : { mode: 0o711, uid: undefined };
 }
 
 function contentPlace(pod: Pod, volume: Volume, stateDir: string): Place {
@@ -133,12 +155,16 @@ function placeOf(pod: Pod, plugin: string, name: string, stateDir: string): Plac
   return {
     ...volumePaths.chain(stateDir, pod.metadata.uid, plugin, name),
     group,
+    access: accessTo(pod),
     notes: group === fsGroup ? [] : [withoutGroup],
   };
 }
 
-async function makePlace({ parents, path, group }: Place): Promise<void> {
-  for (const parent of parents) await makeDirectory(parent, parentMode);
+async function makePlace({ parents, path, group, access }: Place): Promise<void> {
+  const [pods = '', pod = '', ...rest] = parents;
+  await makeDirectory(pods, parentMode);
+  if (await makeDirectory(pod, access.mode)) await own(pod, 'directory', access.mode, { uid: access.uid, group: undefined });
+  for (const parent of rest) await makeDirectory(parent, parentMode);
   if (await makeDirectory(path, volumeMode)) await own(path, 'directory', volumeMode, { group });
 }
 

@@ -4,8 +4,8 @@ import { invalidInput } from '../../core/errors.ts';
 
 const safeName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** Mode of the folders that lead to a volume: nobody else needs to look into them. */
-export const parentMode = 0o750;
+/** Mode of the folders that lead to a volume: to be passed through, not to be looked into. */
+export const parentMode = 0o711;
 
 /** The kubelet's layout: `<state>/pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`. */
 export const volumePaths = {

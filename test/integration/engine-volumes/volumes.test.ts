@@ -83,7 +83,7 @@ describe('an emptyDir', () => {
     const path = hostPathOf(await prepare(), 'e');
     expect(path).toBe(join(state, 'pods/uid-1/volumes/kubernetes.io~empty-dir/e'));
     expect(await modeOf(path)).toBe(0o777);
-    expect(await modeOf(join(state, 'pods/uid-1'))).toBe(0o750);
+    expect(await modeOf(join(state, 'pods/uid-1'))).toBe(0o700);
     await writeFile(join(path, 'kept'), 'x');
     await chmod(path, 0o700);
     await prepare();
