@@ -1,0 +1,93 @@
+import { ApiError } from './api-error.ts';
+import type { ApiObject } from './api-object.ts';
+import { kindNamed, kinds } from './kinds/table.ts';
+import type { Registry } from './registry.ts';
+import type { JsonObject } from './json.ts';
+
+const namespaces = kindNamed('Namespace');
+const contents = kinds.filter((kind) => kind.namespaced && kind.review === undefined);
+
+/**
+ * What the controllers do for namespaces: each gets its default service account and the cluster's CA, and one that
+ * is deleted is emptied and then released.
+ */
+export class NamespaceController {
+  readonly #registry: Registry;
+  readonly #caPem: string;
+  readonly #stops: (() => void)[] = [];
+
+  constructor(registry: Registry, caPem: string) {
+    this.#registry = registry;
+    this.#caPem = caPem;
+  }
+
+  /** Call once, before there are namespaces. */
+  start(): void {
+    const { store } = this.#registry;
+    this.#stops.push(
+      store.subscribe(namespaces, store.version, ({ type, object }) => {
+        const { name, deletionTimestamp } = object.metadata;
+        if (type === 'ADDED') this.#furnish(name);
+        else if (type === 'MODIFIED' && deletionTimestamp !== undefined) setImmediate(() => this.#empty(name));
+      }),
+    );
+    // The last object that goes takes the namespace with it.
+    for (const kind of contents) {
+      this.#stops.push(
+        store.subscribe(kind, store.version, ({ type, object }) => {
+          const { namespace } = object.metadata;
+          if (type === 'DELETED' && namespace !== undefined && this.#terminating(namespace) !== undefined)
+            setImmediate(() => this.#release(namespace));
+        }),
+      );
+    }
+  }
+
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+  }
+
+  #furnish(namespace: string): void {
+    this.#registry.create(kindNamed('ServiceAccount'), namespace, { metadata: { name: 'default' } });
+    const annotations = {
+      'kubernetes.io/description':
+        'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.',
+    };
+    this.#registry.create(kindNamed('ConfigMap'), namespace, {
+      metadata: { name: 'kube-root-ca.crt', annotations },
+      data: { 'ca.crt': this.#caPem },
+    });
+  }
+
+  #empty(name: string): void {
+    if (this.#terminating(name) === undefined) return;
+    for (const kind of contents) {
+      for (const { metadata } of this.#registry.store.list(kind, name)) {
+        if (metadata.deletionTimestamp === undefined) this.#registry.delete(kind, name, metadata.name);
+      }
+    }
+    this.#release(name);
+  }
+
+  #release(name: string): void {
+    if (
+      this.#terminating(name) === undefined ||
+      contents.some((kind) => this.#registry.store.list(kind, name).length > 0)
+    )
+      return;
+    try {
+      this.#registry.change(namespaces, undefined, name, 'finalize', (current) => ({
+        ...current,
+        spec: { ...(current['spec'] as JsonObject), finalizers: [] },
+      }));
+    } catch (error) {
+      // Released meanwhile.
+      if (!(error instanceof ApiError && error.code === 404)) throw error;
+    }
+  }
+
+  #terminating(name: string): ApiObject | undefined {
+    const namespace = this.#registry.store.get(namespaces, undefined, name);
+    return namespace?.metadata.deletionTimestamp === undefined ? undefined : namespace;
+  }
+}
