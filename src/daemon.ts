@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { Config } from './config/index.ts';
 import { BackOff } from './core/back-off.ts';
 import { type Clock, systemClock } from './core/clock.ts';
-import { codeOf, conflict, forbidden, invalidInput, messageOf } from './core/errors.ts';
+import { abortReason, codeOf, conflict, forbidden, invalidInput, messageOf } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
-import type { Pod } from './core/objects.ts';
+import type { KubeNode, Pod } from './core/objects.ts';
 import { Tasks } from './core/tasks.ts';
 import { Engine } from './engine/engine.ts';
 import { machineFacts, type MachineFacts } from './host/machine.ts';
@@ -39,7 +39,9 @@ import {
   clientCertificates,
   createAuthenticator,
   createAuthorizer,
+  createHealthServer,
   createKubeletServer,
+  type HealthCheck,
   type KubeletServer,
   readServingCertificate,
   type RunningPod,
@@ -96,11 +98,26 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
   try {
     const state = openStateDirectory(config.stateDir);
     undo.push(() => state.release());
+
+    let started: VirtualNode | undefined;
+    const healthChecks: readonly HealthCheck[] = [
+      { name: 'ping', check: () => Promise.resolve() },
+      { name: 'log', check: () => Promise.resolve() },
+      { name: 'syncloop', check: async () => started?.syncLoop() },
+    ];
+    // First, for all that follows may have to wait: a daemon that waits is not ready, and not ill either.
+    if (config.kubelet.healthzPort !== 0) {
+      const notReady = () => (signal.aborted ? 'the daemon is stopping' : whyNotReady(config.node.name, started?.node));
+      const health = createHealthServer({ checks: healthChecks, notReady, log: log.with({ room: 'server' }) });
+      undo.push(() => health.close());
+      await health.listen(config.kubelet.healthzAddress, config.kubelet.healthzPort);
+    }
+
     const credentials = await loadCredentials({ kubeconfig: config.kubeconfig, env: parts.env, clock });
     const client = new KubeClient({ credentials, clock, userAgent: `anylet/${packageVersion}` });
     undo.push(() => client.close());
     // Before the client closes, or every watch would call that a fault.
-    undo.push(() => stopping.abort(new Error('the daemon is stopping')));
+    undo.push(() => stopping.abort(abortReason('the daemon is stopping')));
     const recorder = new EventRecorder(client, { nodeName: config.node.name, clock, log: log.with({ room: 'events' }) });
     undo.push(() => recorder.stop(2_000));
 
@@ -138,7 +155,7 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
       clock,
       log,
       signal,
-      syncLoop: () => node.syncLoop(),
+      healthChecks,
     });
     undo.push(() => server.server.close(5_000));
 
@@ -171,6 +188,7 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
     undo.push(() => workers.stop(5_000));
     await workers.start(signal);
     await node.ready();
+    started = node;
     log.info('node is ready', { node: config.node.name, provider: provider.name, port: server.port });
 
     const ended = Promise.withResolvers<void>();
@@ -192,7 +210,7 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
       },
     };
   } catch (err) {
-    stopping.abort(new Error('the start failed'));
+    stopping.abort(abortReason('the start failed'));
     await unwind();
     await tasks.settled();
     throw err;
@@ -213,13 +231,14 @@ async function startProvider(
 ): Promise<{ provider: PodProvider; apiServer: ApiServerAddress | undefined }> {
   const plugin = await loadPlugin(config.provider.name);
   const stateDir = join(config.stateDir, 'provider', directoryName(config.provider.name));
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  mkdirSync(stateDir, { recursive: true, mode: 0o711 });
   mkdirSync(config.logs.directory, { recursive: true });
   const context: ProviderContext = {
     nodeName: config.node.name,
     nodeIPs: config.node.ips,
     stateDir,
     logs: config.logs,
+    cluster: { dns: config.pods.clusterDNS, domain: config.pods.clusterDomain },
     clock,
     log: log.with({ room: 'provider' }),
     events: (pod, type, reason, message, fieldPath) => recorder.record(podSubject(pod, fieldPath), type, reason, message),
@@ -295,7 +314,7 @@ function podSources(pod: () => Pod, { config, services, objects, tokens, apiServ
 interface ServerParts {
   readonly client: KubeClient;
   readonly credentials: Credentials;
-  syncLoop(): Promise<void>;
+  readonly healthChecks: readonly HealthCheck[];
   readonly workers: PodWorkers;
   readonly provider: PodProvider;
   readonly clock: Clock;
@@ -348,11 +367,7 @@ async function startServer(config: Config, parts: ServerParts): Promise<{ server
         return (await subjectAccessReview(client, spec, { clock, signal: ask })).allowed;
       },
     }),
-    healthChecks: [
-      { name: 'ping', check: () => Promise.resolve() },
-      { name: 'log', check: () => Promise.resolve() },
-      { name: 'syncloop', check: () => parts.syncLoop() },
-    ],
+    healthChecks: parts.healthChecks,
     tls: { cert: certificate.cert, key: certificate.key, ...(clientCA === undefined ? {} : { clientCA }) },
     clock,
     log: log.with({ room: 'server' }),
@@ -401,6 +416,13 @@ function capacityOf(config: Config, machine: MachineFacts): Record<string, strin
     pods: String(config.pods.max),
     ...config.node.capacity,
   };
+}
+
+/** What `/readyz` says until the Node is Ready, and while the API server shows that it is not any more. */
+function whyNotReady(name: string, node: KubeNode | undefined): string | undefined {
+  if (node === undefined) return `node ${name} is not Ready yet: the daemon is starting`;
+  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+  return ready?.status === 'True' ? undefined : `node ${name} is not Ready: ${ready?.message ?? 'no status has been written'}`;
 }
 
 /** How long a backend may take to say how it is. */

@@ -26,6 +26,9 @@ export interface Config {
     readonly listenAddress: string;
     /** 0: any free port. */
     readonly listenPort: number;
+    readonly healthzAddress: string;
+    /** 0: no health server. */
+    readonly healthzPort: number;
     /** Both or none. */
     readonly tlsCertFile?: string;
     readonly tlsPrivateKeyFile?: string;

@@ -74,6 +74,8 @@ export function completed(
       kubelet: {
         listenAddress: kubelet.listenAddress,
         listenPort: kubelet.listenPort,
+        healthzAddress: kubelet.healthzAddress,
+        healthzPort: kubelet.healthzPort,
         ...(kubelet.tlsCertFile === undefined ? {} : { tlsCertFile: kubelet.tlsCertFile }),
         ...(kubelet.tlsPrivateKeyFile === undefined ? {} : { tlsPrivateKeyFile: kubelet.tlsPrivateKeyFile }),
         ...(kubelet.clientCAFile === undefined ? {} : { clientCAFile: kubelet.clientCAFile }),

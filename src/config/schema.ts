@@ -46,7 +46,7 @@ export const schema = z.strictObject({
     .strictObject({
       name: z
         .string()
-        .max(253)
+        .max(63)
         .regex(subdomain, 'is not a lower-case DNS-1123 subdomain')
         .optional()
         .describe("Name of the Node; default: this machine's host name"),
@@ -89,6 +89,13 @@ export const schema = z.strictObject({
     .strictObject({
       listenAddress: ip.default('0.0.0.0').describe('Where the kubelet API listens'),
       listenPort: z.int().min(0).max(65535).default(10250).describe('Port of the kubelet API; 0 picks a free one'),
+      healthzAddress: ip.default('127.0.0.1').describe('Where health checks are answered without authentication'),
+      healthzPort: z
+        .int()
+        .min(0)
+        .max(65535)
+        .default(0)
+        .describe('Port of /healthz and /readyz without authentication; 0 answers none'),
       tlsCertFile: file('Serving certificate, PEM; default: a self-signed one').optional(),
       tlsPrivateKeyFile: file('Key of the serving certificate, PEM').optional(),
       clientCAFile: file("CAs of client certificates, PEM; default: the cluster's own").optional(),

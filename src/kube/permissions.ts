@@ -1,5 +1,6 @@
 import type { V1SelfSubjectAccessReview, V1SelfSubjectReview } from '@kubernetes/client-node';
 
+import { forbidden } from '../core/errors.ts';
 import type { Wire } from '../core/objects.ts';
 import type { KubeApi } from './api.ts';
 import { leaseNamespace } from './node-lease.ts';
@@ -23,43 +24,81 @@ export interface Permission {
  */
 export function neededPermissions(nodeName: string): readonly Permission[] {
   const node = { group: '', resource: 'nodes' };
-  const lease = { group: 'coordination.k8s.io', resource: 'leases', namespace: leaseNamespace, purpose: 'renew the lease of the node' };
+  const lease = {
+    group: 'coordination.k8s.io',
+    resource: 'leases',
+    namespace: leaseNamespace,
+    purpose: 'renew the lease of the node',
+  };
   return [
     { verb: 'create', ...node, purpose: 'register the node' },
     ...['get', 'patch'].map((verb) => ({ verb, ...node, name: nodeName, purpose: 'register the node' })),
-    ...['list', 'watch'].map((verb) => ({ verb, ...node, name: nodeName, purpose: 'notice that the node is changed or deleted' })),
+    ...['list', 'watch'].map((verb) => ({
+      verb,
+      ...node,
+      name: nodeName,
+      purpose: 'notice that the node is changed or deleted',
+    })),
     { verb: 'patch', group: '', resource: 'nodes/status', name: nodeName, purpose: 'report the state of the node' },
     { verb: 'create', ...lease },
     ...['get', 'update'].map((verb) => ({ verb, ...lease, name: nodeName })),
     ...['list', 'watch'].map((verb) => ({ verb, group: '', resource: 'pods', purpose: 'learn which pods to run' })),
     { verb: 'delete', group: '', resource: 'pods', purpose: 'finish the deletion of pods' },
     { verb: 'patch', group: '', resource: 'pods/status', purpose: 'report the state of pods' },
-    ...['list', 'watch'].map((verb) => ({ verb, group: '', resource: 'services', purpose: 'set the service variables of containers' })),
+    ...['list', 'watch'].map((verb) => ({
+      verb,
+      group: '',
+      resource: 'services',
+      purpose: 'set the service variables of containers',
+    })),
     ...['create', 'patch'].map((verb) => ({ verb, group: '', resource: 'events', purpose: 'record events' })),
-    { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews', purpose: 'authenticate callers of the kubelet API' },
-    { verb: 'create', group: 'authorization.k8s.io', resource: 'subjectaccessreviews', purpose: 'authorize callers of the kubelet API' },
+    {
+      verb: 'create',
+      group: 'authentication.k8s.io',
+      resource: 'tokenreviews',
+      purpose: 'authenticate callers of the kubelet API',
+    },
+    {
+      verb: 'create',
+      group: 'authorization.k8s.io',
+      resource: 'subjectaccessreviews',
+      purpose: 'authorize callers of the kubelet API',
+    },
   ];
 }
 
 /**
  * What of {@link neededPermissions} the API server would refuse. A node's own identity is not asked about: the Node
  * authorizer answers for single objects, not for kinds.
+ *
+ * @throws `Forbidden` for the identity of another node
  */
-export async function missingPermissions(api: KubeApi, nodeName: string, signal?: AbortSignal): Promise<readonly Permission[]> {
+export async function missingPermissions(
+  api: KubeApi,
+  nodeName: string,
+  signal?: AbortSignal,
+): Promise<readonly Permission[]> {
   const self = await api.request<Wire<V1SelfSubjectReview>>({
     method: 'POST',
     path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
     signal,
   });
-  if (self.status?.userInfo?.groups?.includes('system:nodes') === true) return [];
+  const { username = '', groups = [] } = self.status?.userInfo ?? {};
+  if (groups.includes('system:nodes')) {
+    if (username === `system:node:${nodeName}`) return [];
+    throw forbidden(
+      `the credentials are those of ${username}, and may not write node ${nodeName}: give the --node-name that they are for`,
+    );
+  }
   const needed = neededPermissions(nodeName);
   const answers = await Promise.all(needed.map((permission) => isAllowed(api, permission, signal)));
   return needed.filter((_, i) => answers[i] === false);
 }
 
-async function isAllowed(api: KubeApi, { verb, group, resource, namespace, name: object }: Permission, signal?: AbortSignal): Promise<boolean> {
-  const [name = '', subresource] = resource.split('/');
+async function isAllowed(api: KubeApi, permission: Permission, signal?: AbortSignal): Promise<boolean> {
+  const { verb, group, namespace, name } = permission;
+  const [resource, subresource] = permission.resource.split('/');
   const review = await api.request<Wire<V1SelfSubjectAccessReview>>({
     method: 'POST',
     path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
@@ -70,10 +109,10 @@ async function isAllowed(api: KubeApi, { verb, group, resource, namespace, name:
         resourceAttributes: {
           verb,
           group,
-          resource: name,
+          resource,
           ...(subresource !== undefined && { subresource }),
           ...(namespace !== undefined && { namespace }),
-          ...(object !== undefined && { name: object }),
+          ...(name !== undefined && { name }),
         },
       },
     },
@@ -82,11 +121,13 @@ async function isAllowed(api: KubeApi, { verb, group, resource, namespace, name:
   return review.status?.allowed === true;
 }
 
-/** One sentence that names all of them, for the message that ends the start. */
+/** One message that names all of them, a line each, to end the start with. */
 export function permissionsSentence(missing: readonly Permission[]): string {
-  const lines = missing.map(({ verb, group, resource, namespace, purpose }) => {
+  const lines = missing.map(({ verb, group, resource, name, namespace, purpose }) => {
+    const kind = group === '' ? resource : `${resource}.${group}`;
+    const which = name === undefined ? '' : ` ${JSON.stringify(name)}`;
     const where = namespace === undefined ? '' : ` in namespace ${namespace}`;
-    return `  ${verb} ${resource}${group === '' ? '' : `.${group}`}${where} (to ${purpose})`;
+    return `  ${verb} ${kind}${which}${where} (to ${purpose})`;
   });
   return `the credentials lack permissions that the node needs:\n${lines.join('\n')}`;
 }

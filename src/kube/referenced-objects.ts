@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
 import type { ConfigMap, Secret } from '../core/objects.ts';
+import { waitWith } from '../core/wait-with.ts';
 import type { KubeApi } from './api.ts';
-import { waitWith } from './wait-with.ts';
 
 export interface ReferencedKinds {
   ConfigMap: ConfigMap;

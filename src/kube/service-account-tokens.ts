@@ -4,8 +4,8 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf, unavailable } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Wire } from '../core/objects.ts';
+import { waitWith } from '../core/wait-with.ts';
 import type { KubeApi } from './api.ts';
-import { waitWith } from './wait-with.ts';
 
 /** A `serviceAccountToken` volume source of one pod. */
 export interface TokenQuestion {

@@ -4,6 +4,7 @@ export { createAuthorizer, type Authorizer, type AuthorizerOptions, type ReviewA
 export { bearerTokens, type BearerTokenOptions, type ReviewToken } from './auth/bearer-token.ts';
 export { clientCertificates } from './auth/client-certificate.ts';
 export type { User } from './auth/user.ts';
+export { createHealthServer, type HealthServer, type HealthServerOptions } from './health-server.ts';
 export {
   createKubeletServer,
   type KubeletServer,

@@ -39,7 +39,7 @@ describe('loadConfig', () => {
       takeover: false,
       node: { name: 'laptop', ips: ['127.0.0.1'], labels: {}, capacity: {}, recreate: true },
       provider: { name: 'process', config: {} },
-      kubelet: { listenAddress: '0.0.0.0', listenPort: 10250 },
+      kubelet: { listenAddress: '0.0.0.0', listenPort: 10250, healthzAddress: '127.0.0.1', healthzPort: 0 },
       pods: { max: 110, clusterDNS: [], clusterDomain: 'cluster.local' },
       logs: { directory: '/home/ann/.local/state/anylet/logs/pods', maxSizeBytes: 10 * 2 ** 20, maxFiles: 5 },
       shutdown: { pods: 'leave' },
