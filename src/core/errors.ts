@@ -53,8 +53,15 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** A reason to abort with: whatever rethrows it ends quietly. */
+export function abortReason(message: string): Error {
+  return Object.assign(new Error(message), { name: 'AbortError' });
+}
+
 /** True when the error is how an abort shows itself: nothing to log, rethrow or end quietly. */
 export function isAbort(error: unknown, signal?: AbortSignal): boolean {
   if (signal?.aborted === true) return true;
-  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'ABORT_ERR');
+  // A DOMException of another realm is no `Error` of this one.
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+  return name === 'AbortError' || code === 'ABORT_ERR';
 }

@@ -36,7 +36,7 @@ const annotation = 'io.anylet.container.crash-loop';
 
 /** The step as a container record keeps it, so that a restarted daemon goes on where it was. */
 export function crashLoopAnnotation(loop: CrashLoop): Record<string, string> {
-  return { [annotation]: `${loop.delayMs}@${loop.setAt}` };
+  return { [annotation]: `${loop.delayMs}@${Math.round(loop.setAt)}` };
 }
 
 export function crashLoopOf(annotations: Readonly<Record<string, string>>): CrashLoop | undefined {

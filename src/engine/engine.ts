@@ -4,6 +4,7 @@ import { BackOff } from '../core/back-off.ts';
 import { messageOf, notFound, unsupported } from '../core/errors.ts';
 import { LatestQueue } from '../core/latest-queue.ts';
 import type { Pod, PodStatus } from '../core/objects.ts';
+import type { UsageScope } from '../core/resource-usage.ts';
 import { Tasks } from '../core/tasks.ts';
 import type {
   AttachRequest,
@@ -19,13 +20,16 @@ import type {
   PodRef,
   PodReport,
   PodResolver,
+  PodUsage,
   ProviderContext,
   RuntimeEvent,
+  SandboxRecord,
   StopOptions,
 } from '../providers/contract.ts';
 import { readContainerLog } from './logs/index.ts';
 import { PodMachine } from './pod-machine.ts';
 import { warnOfSharedPort } from './shared-port.ts';
+import { podUsages } from './usage.ts';
 
 const refreshMs = 60_000;
 
@@ -39,11 +43,14 @@ export class Engine implements PodProvider {
   readonly exec?: NonNullable<PodProvider['exec']>;
   readonly attach?: NonNullable<PodProvider['attach']>;
   readonly portForward?: NonNullable<PodProvider['portForward']>;
+  readonly stats?: NonNullable<PodProvider['stats']>;
   readonly node?: () => Promise<NodeFacts>;
   readonly #runtime: ContainerRuntime;
   readonly #context: ProviderContext;
   readonly #tasks: Tasks;
   readonly #machines = new Map<string, PodMachine>();
+  /** Whose a sandbox or container is, by its id: a removal tells no more. */
+  readonly #owners = new Map<string, PodMachine>();
   readonly #output = new LatestQueue<string, PodEvent>();
   readonly #changed = new Set<PodMachine>();
   #flushing = false;
@@ -59,6 +66,7 @@ export class Engine implements PodProvider {
     if (runtime.attach !== undefined) this.attach = (target, request) => this.#attach(target, request);
     if (runtime.portForward !== undefined)
       this.portForward = (uid, port, stream, signal) => this.#portForward(uid, port, stream, signal);
+    if (runtime.stats !== undefined) this.stats = (scope) => this.#stats(scope);
     if (runtime.node !== undefined) this.node = () => runtime.node?.() ?? Promise.resolve({});
   }
 
@@ -92,41 +100,55 @@ export class Engine implements PodProvider {
   }
 
   async #consume(events: AsyncIterable<RuntimeEvent>): Promise<void> {
+    const since = this.#context.clock.now();
     const listed = new Set<string>();
     let listing = true;
     for await (const event of events) {
       switch (event.type) {
         case 'sandbox':
           if (listing) listed.add(event.sandbox.id);
-          this.#machine(event.sandbox.pod).records.putSandbox(event.sandbox);
-          this.#machine(event.sandbox.pod).recordChanged();
+          this.#owner(event.sandbox).records.putSandbox(event.sandbox);
+          this.#owner(event.sandbox).recordChanged();
           break;
         case 'container':
           if (listing) listed.add(event.container.id);
-          this.#machine(event.container.pod).records.putContainer(event.container);
-          this.#machine(event.container.pod).recordChanged(event.container);
+          this.#owner(event.container).records.putContainer(event.container);
+          this.#owner(event.container).recordChanged(event.container);
           break;
         case 'sandboxRemoved':
-        case 'containerRemoved':
-          for (const machine of this.#machines.values()) this.#drop(machine, (id) => id === event.id);
+        case 'containerRemoved': {
+          const machine = this.#owners.get(event.id);
+          this.#owners.delete(event.id);
+          if (machine !== undefined) this.#drop(machine, ({ id }) => id === event.id);
           break;
+        }
         case 'synced':
           listing = false;
-          // What a listing after a lost watch does not name is gone.
-          for (const machine of this.#machines.values()) this.#drop(machine, (id) => !listed.has(id));
+          // What a listing after a lost watch does not name is gone, unless it was made while the listing was.
+          for (const machine of this.#machines.values())
+            this.#drop(machine, ({ id, createdAt }) => !listed.has(id) && createdAt < since);
           this.#flush();
           this.#output.put('synced', { type: 'synced' });
       }
     }
   }
 
-  #drop(machine: PodMachine, gone: (id: string) => boolean): void {
+  #drop(machine: PodMachine, gone: (record: SandboxRecord | ContainerRecord) => boolean): void {
     const { records } = machine;
-    const containers = records.containers().filter((c) => gone(c.id));
-    const sandboxes = records.sandboxes().filter((s) => gone(s.id));
-    for (const container of containers) records.removeContainer(container.id);
-    for (const sandbox of sandboxes) records.removeSandbox(sandbox.id);
+    const containers = records.containers().filter(gone);
+    const sandboxes = records.sandboxes().filter(gone);
+    for (const { id } of containers) records.removeContainer(id);
+    for (const { id } of sandboxes) records.removeSandbox(id);
+    for (const { id } of [...containers, ...sandboxes]) this.#owners.delete(id);
     if (containers.length + sandboxes.length > 0) machine.recordChanged();
+    // Known from the runtime only, and now not even from there.
+    if (machine.pod === undefined && records.isEmpty && !machine.isStopping) this.#forget(machine);
+  }
+
+  #owner({ id, pod }: SandboxRecord | ContainerRecord): PodMachine {
+    const machine = this.#machine(pod);
+    this.#owners.set(id, machine);
+    return machine;
   }
 
   #machine(ref: PodRef): PodMachine {
@@ -164,7 +186,8 @@ export class Engine implements PodProvider {
   }
 
   #exited(machine: PodMachine, record: ContainerRecord): void {
-    if (!this.#runtime.features.hostNetworkOnly || record.status.state !== 'exited' || record.status.exitCode === 0) return;
+    if (!this.#runtime.features.hostNetworkOnly || record.status.state !== 'exited' || record.status.exitCode === 0)
+      return;
     this.#tasks.run('look for a shared port', () =>
       warnOfSharedPort(machine, record, [...this.#machines.values()], this.#context),
     );
@@ -189,7 +212,14 @@ export class Engine implements PodProvider {
     const machine = this.#machines.get(uid);
     if (machine === undefined) return;
     await machine.remove();
+    this.#forget(machine);
+  }
+
+  #forget(machine: PodMachine): void {
+    const { uid } = machine.ref;
+    if (this.#machines.get(uid) !== machine) return;
     this.#machines.delete(uid);
+    for (const { id } of [...machine.records.containers(), ...machine.records.sandboxes()]) this.#owners.delete(id);
     this.#output.put(uid, { type: 'gone', uid });
   }
 
@@ -207,7 +237,8 @@ export class Engine implements PodProvider {
   async logs(target: ContainerInstance, options: LogOptions, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const { machine, record } = this.#find(target, 'any');
     return readContainerLog(record.logPath, options, {
-      isRunning: () => machine.records.container(record.id)?.status.state !== 'exited' && this.#machines.has(target.uid),
+      isRunning: () =>
+        machine.records.container(record.id)?.status.state !== 'exited' && this.#machines.has(target.uid),
       clock: this.#context.clock,
       signal,
     });
@@ -229,6 +260,12 @@ export class Engine implements PodProvider {
     await (this.#runtime.portForward?.(sandbox.id, port, stream, signal) ?? this.#lacks('port-forward'));
   }
 
+  async #stats(scope: UsageScope): Promise<PodUsage[]> {
+    const usages = await (this.#runtime.stats?.(scope) ?? this.#lacks('stats'));
+    const pods = [...this.#machines.values()].map(({ ref, records }) => ({ ref, containers: records.containers() }));
+    return podUsages(pods, usages, { scope, type: this.name, at: this.#context.clock.now() });
+  }
+
   #lacks(capability: string): never {
     throw unsupported(`container runtime ${this.name} has no ${capability}`);
   }
@@ -242,8 +279,8 @@ export class Engine implements PodProvider {
     return { machine, record };
   }
 
-  /** Pods this engine holds anything of; for tests that look for leaks. */
+  /** How much this engine holds of pods; for tests that look for leaks. */
   get size(): number {
-    return this.#machines.size;
+    return this.#machines.size + this.#owners.size;
   }
 }

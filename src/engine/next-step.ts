@@ -72,10 +72,11 @@ export function nextStep(view: PodView): NextStep {
 }
 
 /** Some container is said to run, or to be about to, in a sandbox that is no more. */
-function isStranded({ pod, sandbox, latest }: PodView): boolean {
-  if (sandbox === undefined) return false;
-  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(
-    ({ name }) => (latest(name)?.status.state ?? 'exited') !== 'exited',
+function isStranded(view: PodView): boolean {
+  if (view.sandbox === undefined) return false;
+  const { initContainers = [], containers } = view.pod.spec;
+  return [...initContainers, ...containers].some(
+    ({ name }) => (view.latest(name)?.status.state ?? 'exited') !== 'exited',
   );
 }
 

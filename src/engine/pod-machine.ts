@@ -2,9 +2,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { BackOff } from '../core/back-off.ts';
-import { isAbort, messageOf } from '../core/errors.ts';
-import type { Container, Pod, PodStatus } from '../core/objects.ts';
+import { abortReason, isAbort, messageOf } from '../core/errors.ts';
+import type { Pod, PodStatus } from '../core/objects.ts';
 import { Tasks } from '../core/tasks.ts';
+import { waitWith } from '../core/wait-with.ts';
 import { containerUser } from '../podspec/users.ts';
 import { podHostname } from '../podspec/hostname.ts';
 import type {
@@ -18,13 +19,26 @@ import type {
   SandboxRecord,
   StopOptions,
 } from '../providers/contract.ts';
-import { type CrashLoop, crashLoopAnnotation, crashLoopOf, goSeconds, nextStep as nextCrashLoop } from './crash-loop.ts';
+import {
+  type CrashLoop,
+  crashLoopAnnotation,
+  crashLoopOf,
+  goSeconds,
+  nextStep as nextCrashLoop,
+} from './crash-loop.ts';
 import { type BackingOff, type ContainerKind, nextStep, type PodView, type Startable } from './next-step.ts';
 import { PodRecords } from './records.ts';
 import { lastKnown, podReport, type WaitingReason } from './report.ts';
 import { isSidecar } from '../podspec/containers.ts';
 import { PodTermination } from './termination.ts';
-import { FailedMountError, mountsFor, prepareVolumes, type PreparedVolumes, refreshVolumes, removeVolumes } from './volumes/index.ts';
+import {
+  FailedMountError,
+  mountsFor,
+  prepareVolumes,
+  type PreparedVolumes,
+  refreshVolumes,
+  removeVolumes,
+} from './volumes/index.ts';
 
 /** What a pod's machine needs of the engine. */
 export interface MachineParts {
@@ -61,11 +75,16 @@ export class PodMachine {
   readonly #crashLoops = new Map<string, CrashLoop>();
   /** Instances whose start this machine has asked for: `created` means “not yet” for them, not “left behind”. */
   readonly #issued = new Set<string>();
+  /** Containers whose start failed without leaving an end behind: when to try again, and what is to be cleared away. */
+  readonly #retries = new Map<string, { readonly at: number; readonly id: string | undefined }>();
   /** Exits whose BackOff event was sent, and instances whose end was told. */
   readonly #told = new Set<string>();
   readonly #sandboxBackOff: BackOff;
   readonly #volumeBackOff: BackOff;
+  /** Aborted when nothing more is to be started: the pod stops, or the engine closes. */
   readonly #stopSignal = new AbortController();
+  /** Aborted when everything is to be left as it is. */
+  readonly #disposed = new AbortController();
   #pod: Pod | undefined;
   #resolver: PodResolver | undefined;
   #lastStatus: PodStatus | undefined;
@@ -91,7 +110,7 @@ export class PodMachine {
   /** The pod's spec and resolver have arrived, or have arrived again. */
   adopt(pod: Pod, resolver: PodResolver, lastStatus: PodStatus | undefined): void {
     this.#pod = pod;
-    this.#resolver = resolver;
+    this.#resolver = untilAborted(resolver, this.#stopSignal.signal);
     this.#lastStatus ??= lastStatus;
     for (const record of this.records.containers()) this.#remember(record);
     this.#parts.changed();
@@ -109,6 +128,8 @@ export class PodMachine {
   recordChanged(record?: ContainerRecord): void {
     if (record !== undefined) {
       this.#remember(record);
+      if (record.status.state === 'exited' && this.#retries.get(record.name)?.id === record.id)
+        this.#retries.delete(record.name);
       if (record.status.state === 'exited' && this.#pod !== undefined && !this.#told.has(`exit ${record.id}`)) {
         this.#told.add(`exit ${record.id}`);
         if (this.#issued.has(record.id)) this.#parts.exited(this, record);
@@ -149,15 +170,22 @@ export class PodMachine {
   }
 
   async #step(): Promise<void> {
+    for (const [name, { at, id }] of this.#retries) {
+      if (at > this.#now()) this.#wakeAt(at);
+      else {
+        this.#retries.delete(name);
+        if (id !== undefined) this.#issued.delete(id);
+      }
+    }
     await this.#removeLeftovers();
     const step = nextStep(this.#view());
     if (step.type === 'finished') return;
     if (step.type === 'sandbox') return this.#createSandbox();
     for (const backingOff of step.backingOff) this.#backOff(backingOff);
-    if (step.start.length === 0) return;
-    this.#isStarting = true;
+    const start = step.start.filter(({ container }) => !this.#retries.has(container.name));
+    if (start.length === 0) return;
     try {
-      for (const startable of step.start) {
+      for (const startable of start) {
         if (this.#stopSignal.signal.aborted) return;
         await this.#start(startable);
       }
@@ -178,7 +206,10 @@ export class PodMachine {
     };
   }
 
-  /** Instances that a crash left between record and start, and dead ones beyond the last of each container. */
+  /**
+   * Instances that a crash or a failed start left unstarted, dead ones beyond the last of each container, and sandboxes
+   * that were replaced and hold nothing any more.
+   */
   async #removeLeftovers(): Promise<void> {
     const names = new Set(this.records.containers().map((c) => c.name));
     for (const name of names) {
@@ -191,6 +222,15 @@ export class PodMachine {
         this.#forget(record.id);
       }
     }
+    for (const { id } of this.records.emptySandboxes()) {
+      await this.#parts.runtime.removeSandbox(id);
+      this.records.removeSandbox(id);
+    }
+  }
+
+  async #discard(id: string): Promise<void> {
+    await this.#parts.runtime.removeContainer(id);
+    this.#forget(id);
   }
 
   #forget(id: string): void {
@@ -213,7 +253,7 @@ export class PodMachine {
       const sandbox = await runtime.runSandbox({
         pod: this.ref,
         attempt: old === undefined ? 0 : old.attempt + 1,
-        hostname: podHostname(pod),
+        hostname: podHostname(pod, context.cluster.domain),
         hostNetwork: pod.spec.hostNetwork ?? false,
         logDirectory: this.#logDirectory(),
       });
@@ -249,7 +289,8 @@ export class PodMachine {
 
   /** Has changed ConfigMaps, Secrets, labels and tokens show in the volumes that hold them. */
   async refreshVolumes(): Promise<void> {
-    if (this.#pod === undefined || this.#resolver === undefined || this.#volumes === undefined || this.isStopping) return;
+    if (this.#pod === undefined || this.#resolver === undefined || this.#volumes === undefined || this.isStopping)
+      return;
     const { stateDir, clock, log } = this.#parts.context;
     try {
       await refreshVolumes(this.#pod, stateDir, this.#resolver, this.records.sandbox?.podIPs ?? [], clock);
@@ -260,18 +301,24 @@ export class PodMachine {
   }
 
   #backOff(backingOff: BackingOff): void {
-    const { name, kind, until, delayMs } = backingOff;
+    const { name, kind, finishedAt, until, delayMs } = backingOff;
     const now = this.#now();
     const record = this.records.latest(name) as ContainerRecord;
     if (delayMs === 0) return this.#wakeAt(until);
     if (!this.#told.has(`back-off ${record.id}`)) {
       this.#told.add(`back-off ${record.id}`);
       const neverStarted = record.status.state === 'exited' && record.status.startedAt === 0;
-      this.#event('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${this.#fullName()}`, kind, name);
+      this.#event(
+        'Warning',
+        'BackOff',
+        `Back-off restarting failed container ${name} in pod ${this.#fullName()}`,
+        kind,
+        name,
+      );
       this.#waiting.set(name, {
         reason: 'CrashLoopBackOff',
         message: `back-off ${goSeconds(delayMs)} restarting failed container=${name} pod=${this.#fullName()}`,
-        visibleAt: now + (neverStarted ? 1_000 : revealBackOffMs(delayMs)),
+        visibleAt: finishedAt + (neverStarted ? 1_000 : revealBackOffMs(delayMs)),
       });
     }
     const waiting = this.#waiting.get(name);
@@ -290,6 +337,7 @@ export class PodMachine {
       previous?.status.state === 'exited'
         ? nextCrashLoop(this.#crashLoops.get(name), previous.status.finishedAt, now)
         : this.#crashLoops.get(name);
+    let record: ContainerRecord | undefined;
     try {
       const resolved = await (this.#resolver as PodResolver).container(name, sandbox.podIPs);
       // A daemon that was restarted has its volumes on disk, not in memory.
@@ -297,7 +345,7 @@ export class PodMachine {
       const mounts = await mountsFor(container, this.#volumes ?? new Map(), resolved.env);
       if (this.#stopSignal.signal.aborted) return;
       const attempt = this.#nextAttempt(name);
-      const record = await runtime.createContainer(sandbox, {
+      record = await runtime.createContainer(sandbox, {
         name,
         attempt,
         image: container.image ?? '',
@@ -310,7 +358,7 @@ export class PodMachine {
         stdinOnce: container.stdinOnce ?? false,
         logPath: join(this.#logDirectory(), name, `${attempt}.log`),
         mounts,
-        user: containerUser(pod, container as Container),
+        user: containerUser(pod, container),
         ...(container.lifecycle?.stopSignal === undefined ? {} : { stopSignal: container.lifecycle.stopSignal }),
         annotations: loop === undefined ? {} : crashLoopAnnotation(loop),
       });
@@ -318,6 +366,8 @@ export class PodMachine {
       this.#issued.add(record.id);
       if (loop !== undefined) this.#crashLoops.set(name, loop);
       this.#event('Normal', 'Created', 'Container created', kind, name);
+      if (this.#stopSignal.signal.aborted) return await this.#discard(record.id);
+      this.#isStarting = true;
       await runtime.startContainer(record.id);
       this.#waiting.delete(name);
       this.#event('Normal', 'Started', 'Container started', kind, name);
@@ -326,9 +376,19 @@ export class PodMachine {
       const reason = (err as Partial<ContainerWaiting>).waitingReason ?? 'CreateContainerError';
       this.#waiting.set(name, { reason, message: messageOf(err), visibleAt: now });
       this.#event('Warning', 'Failed', `Error: ${messageOf(err)}`, kind, name);
-      context.log.info('container did not start', { pod: this.#name(), uid: this.ref.uid, container: name, reason, err: messageOf(err) });
+      context.log.info('container did not start', {
+        pod: this.#name(),
+        uid: this.ref.uid,
+        container: name,
+        reason,
+        err: messageOf(err),
+      });
       this.#parts.changed();
-      this.#wakeAt(this.#now() + retryMs());
+      // An instance that ended has its place in the crash loop; anything else is tried again.
+      if (record !== undefined && this.records.container(record.id)?.status.state === 'exited') return;
+      const at = this.#now() + retryMs();
+      this.#retries.set(name, { at, id: record?.id });
+      this.#wakeAt(at);
     }
   }
 
@@ -348,7 +408,8 @@ export class PodMachine {
       this.#termination.shorten(options.gracePeriodSeconds);
       return this.#termination.done;
     }
-    this.#stopSignal.abort(new Error('the pod is being stopped'));
+    this.#pod ??= options.pod;
+    this.#stopSignal.abort(abortReason('the pod is being stopped'));
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#termination = new PodTermination({
@@ -358,6 +419,7 @@ export class PodMachine {
       log: this.#parts.context.log,
       graceSeconds: options.gracePeriodSeconds,
       sidecars: (this.#pod?.spec.initContainers ?? []).filter(isSidecar).map((c) => c.name),
+      signal: this.#disposed.signal,
       settled: async () => {
         await this.#driving;
         this.#waiting.clear();
@@ -385,8 +447,8 @@ export class PodMachine {
 
   /** Frees all that is kept for the pod. */
   async remove(): Promise<void> {
-    this.dispose();
     await this.#termination?.done;
+    this.dispose();
     await this.#driving;
     const { runtime, context } = this.#parts;
     for (const container of this.records.containers()) await runtime.removeContainer(container.id);
@@ -400,7 +462,8 @@ export class PodMachine {
 
   /** Takes no step any more; leaves everything as it is. */
   dispose(): void {
-    this.#stopSignal.abort(new Error('the engine is closing'));
+    this.#stopSignal.abort(abortReason('the engine is closing'));
+    this.#disposed.abort(abortReason('the engine is closing'));
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#pod = undefined;
@@ -472,6 +535,14 @@ const fieldPaths: Record<ContainerKind, string> = {
   regular: 'spec.containers',
   ephemeral: 'spec.ephemeralContainers',
 };
+
+/** A resolver whose answers are not waited for any more when the signal aborts. */
+function untilAborted(resolver: PodResolver, signal: AbortSignal): PodResolver {
+  return {
+    container: (name, podIPs) => waitWith(resolver.container(name, podIPs), signal),
+    volume: (name, podIPs) => waitWith(resolver.volume(name, podIPs), signal),
+  };
+}
 
 function isStarted(record: ContainerRecord): boolean {
   return record.status.state === 'running';

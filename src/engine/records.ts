@@ -32,7 +32,11 @@ export class PodRecords {
   get sandbox(): SandboxRecord | undefined {
     let newest: SandboxRecord | undefined;
     for (const s of this.#sandboxes.values()) {
-      if (newest === undefined || s.attempt > newest.attempt || (s.attempt === newest.attempt && s.createdAt > newest.createdAt))
+      if (
+        newest === undefined ||
+        s.attempt > newest.attempt ||
+        (s.attempt === newest.attempt && s.createdAt > newest.createdAt)
+      )
         newest = s;
     }
     return newest;
@@ -40,6 +44,12 @@ export class PodRecords {
 
   sandboxes(): SandboxRecord[] {
     return [...this.#sandboxes.values()];
+  }
+
+  /** Sandboxes that were replaced and of which no container is left. */
+  emptySandboxes(): SandboxRecord[] {
+    const newest = this.sandbox;
+    return this.sandboxes().filter((s) => s !== newest && !this.containers().some((c) => c.sandboxID === s.id));
   }
 
   containers(): ContainerRecord[] {

@@ -51,7 +51,11 @@ export function podReport(view: ReportView): PodReport {
 
 type Kind = 'init' | 'sidecar' | 'regular' | 'ephemeral';
 
-function containerReport(view: ReportView, container: Container | EphemeralContainer | { name: string }, kind: Kind): ContainerReport {
+function containerReport(
+  view: ReportView,
+  container: Container | EphemeralContainer | { name: string },
+  kind: Kind,
+): ContainerReport {
   const { name } = container;
   // An instance that was created and not yet started is nobody's business but the engine's.
   const [latest, previous] = view.records.instances(name).filter((r) => r.status.state !== 'created');
@@ -79,10 +83,12 @@ function containerReport(view: ReportView, container: Container | EphemeralConta
   }
 
   const end = terminated(view, latest) as ContainerStateTerminated;
-  const waiting = view.waiting(name) ?? neverStarted(latest);
-  const comesBack = view.pod !== undefined && kind !== 'ephemeral' && willRestart(view.pod, container as Container, kind, end.exitCode);
+  const said = view.waiting(name);
+  const waiting = said !== undefined && said.visibleAt <= view.now ? said : neverStarted(latest);
+  const comesBack =
+    view.pod !== undefined && kind !== 'ephemeral' && willRestart(view.pod, container, kind, end.exitCode);
   const state: ContainerState =
-    waiting !== undefined && waiting.visibleAt <= view.now && comesBack
+    waiting !== undefined && comesBack
       ? { waiting: { reason: waiting.reason, message: waiting.message } }
       : { terminated: end };
   const last = 'waiting' in state ? end : previousEnd;
@@ -96,31 +102,42 @@ function containerReport(view: ReportView, container: Container | EphemeralConta
 }
 
 /** The runtime's record of a start that failed may come before the engine's own word on it. */
-function neverStarted({ status }: ContainerRecord): WaitingReason | undefined {
+function neverStarted({ status }: ContainerRecord): { reason: string; message: string } | undefined {
   if (status.state !== 'exited' || status.startedAt !== 0) return undefined;
-  return { reason: 'RunContainerError', message: status.message ?? '', visibleAt: 0 };
+  return { reason: 'RunContainerError', message: status.message ?? '' };
 }
 
 function willRestart(pod: Pod, container: Container, kind: Kind, exitCode: number): boolean {
-  return kind === 'sidecar' ? pod.metadata.deletionTimestamp === undefined : shouldRestart(pod, container, exitCode, kind === 'init');
+  return kind === 'sidecar'
+    ? pod.metadata.deletionTimestamp === undefined
+    : shouldRestart(pod, container, exitCode, kind === 'init');
 }
 
+/** The runtime has nothing of it. What the API server saw run must not look as if it had never been. */
 function beforeAnyInstance(view: ReportView, name: string): ContainerReport {
   const waiting = view.waiting(name);
   const known = lastKnown(view.lastStatus, name);
-  // A container that the API server saw and the runtime lost must not look as if it had never been.
-  const lost = known?.state?.running !== undefined || known?.containerID !== undefined;
-  const state: ContainerState =
-    waiting !== undefined && waiting.visibleAt <= view.now
-      ? { waiting: { reason: waiting.reason, message: waiting.message } }
+  const isWaiting = waiting !== undefined && waiting.visibleAt <= view.now;
+  const end = known?.state?.terminated;
+  const wasRunning = known?.state?.running !== undefined;
+  const last =
+    (isWaiting ? end : undefined) ??
+    known?.lastState?.terminated ??
+    (wasRunning ? lostContainer(known?.containerID) : undefined);
+  const isDeleted = view.pod?.metadata.deletionTimestamp !== undefined;
+  const state: ContainerState = isWaiting
+    ? { waiting: { reason: waiting.reason, message: waiting.message } }
+    : end !== undefined
+      ? { terminated: end }
       : { waiting: { reason: defaultReason(view.pod) } };
   return {
     name,
     state,
-    ...(lost ? { lastState: { terminated: lostContainer(known?.containerID) } } : {}),
-    ready: false,
+    ...(last === undefined ? {} : { lastState: { terminated: last } }),
+    ...(end === undefined || known?.containerID === undefined ? {} : { containerID: known.containerID }),
+    ready: !isWaiting && end !== undefined && known?.ready === true,
     started: false,
-    restartCount: lost ? (known?.restartCount ?? 0) + 1 : (known?.restartCount ?? 0),
+    restartCount: (known?.restartCount ?? 0) + (wasRunning && !isDeleted ? 1 : 0),
   };
 }
 

@@ -1,7 +1,8 @@
 import { BackOff } from '../core/back-off.ts';
 import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
+import { isAbort, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { waitWith } from '../core/wait-with.ts';
 import type { ContainerRecord, ContainerRuntime, PodReport } from '../providers/contract.ts';
 import type { PodRecords } from './records.ts';
 
@@ -13,6 +14,8 @@ export interface TerminationParts {
   readonly graceSeconds: number;
   /** Names of sidecars in spec order; they end last, in reverse. */
   readonly sidecars: readonly string[];
+  /** Aborted when the engine closes: what runs then is left to run. */
+  readonly signal: AbortSignal;
   /** Resolves when nothing of the pod is being started any more. */
   settled(): Promise<void>;
   killing(record: ContainerRecord): void;
@@ -29,7 +32,8 @@ const lastRecordMs = 2_000;
 
 /**
  * The end of a pod: regular, init and ephemeral containers together, then sidecars in reverse order, each with what is
- * left of the grace period; then the sandbox. What fails is tried again for ever, with an event.
+ * left of the grace period; then the sandbox. What fails is tried again for ever, with an event. `done` rejects only
+ * when the engine closes.
  *
  * Follows pkg/kubelet/kuberuntime/kuberuntime_container.go `killContainersWithSyncResult`.
  */
@@ -45,6 +49,8 @@ export class PodTermination {
     this.#parts = parts;
     this.#deadline = parts.clock.now() + Math.max(parts.graceSeconds, leastPodGraceSeconds) * 1000;
     this.done = this.#run();
+    // Whoever asked for the stop hears of it; when the engine closes there may be nobody left.
+    this.done.catch(() => {});
   }
 
   get isDone(): boolean {
@@ -78,8 +84,13 @@ export class PodTermination {
     await this.#untilDone(async () => {
       const running = records.running();
       await Promise.all(running.filter((r) => !sidecars.includes(r.name)).map((r) => this.#stop(r)));
-      for (const name of [...sidecars].reverse()) {
-        await Promise.all(records.running().filter((r) => r.name === name).map((r) => this.#stop(r)));
+      for (const name of sidecars.toReversed()) {
+        await Promise.all(
+          records
+            .running()
+            .filter((r) => r.name === name)
+            .map((r) => this.#stop(r)),
+        );
       }
     });
     await this.#untilDone(async () => {
@@ -126,14 +137,16 @@ export class PodTermination {
   }
 
   async #untilDone(attempt: () => Promise<void>): Promise<void> {
+    const { signal } = this.#parts;
     const backOff = new BackOff(this.#parts.clock);
     for (;;) {
       try {
-        return await attempt();
+        return await waitWith(attempt(), signal);
       } catch (err) {
+        if (isAbort(err, signal)) throw err;
         this.#parts.failed(err);
         this.#parts.log.warn('pod stop failed', { err: messageOf(err) });
-        await this.#parts.clock.sleep(backOff.next());
+        await this.#parts.clock.sleep(backOff.next(), signal);
       }
     }
   }

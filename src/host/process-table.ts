@@ -16,7 +16,12 @@ export interface ProcessEntry extends ProcessIdentity {
   readonly session: number;
   /** Ended but not yet waited for: it runs no code. */
   readonly zombie: boolean;
+  /** Nanoseconds of CPU time, its own and that of its children that have ended and been waited for. Linux only. */
+  readonly cpu?: { readonly own: number; readonly children: number };
 }
+
+/** What `/proc` counts CPU time in: `USER_HZ` is 100 on every architecture that Node.js runs on. */
+export const clockTickNs = 10_000_000;
 
 const hasProc = process.platform === 'linux';
 
@@ -74,6 +79,46 @@ export function environmentValue(pid: number, name: string): string | undefined 
   return undefined;
 }
 
+/** What one process holds, or `undefined` when there is none of that ID or the platform does not tell. */
+export interface ProcessMemory {
+  /** All that is resident, what it shares with other processes included. */
+  readonly residentBytes: number;
+  /** Of it, what is no file's and not shared memory. */
+  readonly anonymousBytes: number;
+  readonly swapBytes: number;
+  readonly threads: number;
+}
+
+export function processMemory(pid: number): ProcessMemory | undefined {
+  try {
+    return parseStatus(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** `/proc/<pid>/status`; a process that has ended has no memory in it. */
+export function parseStatus(status: string): ProcessMemory | undefined {
+  const value = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN);
+  const resident = value('VmRSS');
+  if (Number.isNaN(resident)) return undefined;
+  return {
+    residentBytes: resident * 1024,
+    anonymousBytes: (value('RssAnon') || 0) * 1024,
+    swapBytes: (value('VmSwap') || 0) * 1024,
+    threads: value('Threads') || 1,
+  };
+}
+
+/** Nanoseconds that the main thread of a process has run: finer than ticks, where the kernel keeps it. */
+export function mainThreadTime(pid: number): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(`/proc/${pid}/schedstat`, 'latin1'), 10) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function readStat(pid: number): ProcessEntry | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
@@ -91,7 +136,15 @@ export function parseStat(line: string): ProcessEntry | undefined {
   const startTime = fields[19];
   if (end < 0 || startTime === undefined || Number.isNaN(pid)) return undefined;
   const zombie = state === 'Z' || state === 'X';
-  return { pid, parent: Number(parent), session: Number(session), startTime: Number(startTime), zombie };
+  const ticks = (field: number) => Number(fields[field]) * clockTickNs;
+  return {
+    pid,
+    parent: Number(parent),
+    session: Number(session),
+    startTime: Number(startTime),
+    zombie,
+    cpu: { own: ticks(11) + ticks(12), children: ticks(13) + ticks(14) },
+  };
 }
 
 const psArguments = ['-o', 'pid=,ppid=,pgid=,stat=,lstart='];

@@ -193,7 +193,7 @@ export class KubeClient implements KubeApi {
     try {
       return await run((answered) => (status = answered));
     } finally {
-      this.#onRequest({ ...labelOf(method, path, query), status, durationMs: this.#clock.now() - startedAt });
+      this.#onRequest({ method, ...labelOf(method, path, query), status, durationMs: this.#clock.now() - startedAt });
     }
   }
 

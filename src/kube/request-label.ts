@@ -2,6 +2,8 @@ import type { Query } from './api.ts';
 
 /** What a finished request counts as in metrics; the words are RBAC's. */
 export interface RequestRecord {
+  /** The HTTP method. */
+  readonly method: string;
   readonly verb: string;
   /** With its subresource: `pods`, `pods/status`. */
   readonly resource: string;

@@ -42,8 +42,18 @@ const noPressure: readonly Verdict[] = [
     reason: 'KubeletHasSufficientMemory',
     message: 'kubelet has sufficient memory available',
   },
-  { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
-  { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+  {
+    type: 'DiskPressure',
+    status: 'False',
+    reason: 'KubeletHasNoDiskPressure',
+    message: 'kubelet has no disk pressure',
+  },
+  {
+    type: 'PIDPressure',
+    status: 'False',
+    reason: 'KubeletHasSufficientPID',
+    message: 'kubelet has sufficient PID available',
+  },
 ];
 
 /**
@@ -89,7 +99,9 @@ export function nodeStatus(
       ...(previous.conditions ?? []).filter((c) => !own.some((o) => o.type === c.type)),
       ...own.map((verdict) => dated(verdict, previous.conditions ?? [], now)),
     ],
-    ...(description.declaredFeatures.length === 0 ? {} : { declaredFeatures: [...description.declaredFeatures].sort() }),
+    ...(description.declaredFeatures.length === 0
+      ? {}
+      : { declaredFeatures: [...description.declaredFeatures].sort() }),
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Clock } from '../core/clock.ts';
-import { codeOf, messageOf } from '../core/errors.ts';
+import { abortReason, codeOf, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { KubeNode, Lease, NodeStatus, Taint } from '../core/objects.ts';
 import { Tasks } from '../core/tasks.ts';
+import { waitWith } from '../core/wait-with.ts';
 import { BackOff } from '../core/back-off.ts';
 import { type KubeApi, listWatch, NodeLease, patchNodeStatus, patchTypes } from '../kube/index.ts';
 import { type NodeDescription, type NodeHealth, nodeStatus, sameNews } from './node-status.ts';
@@ -47,6 +48,7 @@ export class VirtualNode {
   readonly #stop = new AbortController();
   #node: KubeNode | undefined;
   #isReady = false;
+  #isRegistering = false;
   #reportedAt = Number.NEGATIVE_INFINITY;
   #cameRoundAt: number;
   #writing: Promise<void> | undefined;
@@ -105,7 +107,7 @@ export class VirtualNode {
 
   /** The Node and its lease stay, as the kubelet's do; the lease runs out. Idempotent. */
   async stop(): Promise<void> {
-    this.#stop.abort(new Error('the node is stopping'));
+    this.#stop.abort(abortReason('the node is stopping'));
     await this.#lease.stop();
     await this.#tasks.settled();
   }
@@ -115,7 +117,14 @@ export class VirtualNode {
     const existing = await this.#read();
     if (existing === undefined) {
       try {
-        this.#adopted(await client.request<KubeNode>({ method: 'POST', path: '/api/v1/nodes', body: this.#newNode(), urgent: true }));
+        this.#adopted(
+          await client.request<KubeNode>({
+            method: 'POST',
+            path: '/api/v1/nodes',
+            body: this.#newNode(),
+            urgent: true,
+          }),
+        );
         log.info('node created', { node: description.name });
         return;
       } catch (err) {
@@ -136,17 +145,22 @@ export class VirtualNode {
     const { clock, log, description, instanceID, takeover, client } = this.#options;
     const owner = existing.metadata?.annotations?.[instanceAnnotation];
     if (owner !== instanceID && !takeover) {
+      // Made anew by somebody else while we were its holder: a lease that we renew ourselves would never run out.
+      await this.#lease.stop();
       let said = false;
       for (;;) {
         const left = remainingMs(await this.#lease.read(this.#stop.signal), clock.now());
         if (left <= 0) break;
         if (!said) {
           said = true;
-          log.warn('another live instance holds this node name: waiting until its lease expires (--takeover does not wait)', {
-            node: description.name,
-            owner: owner ?? 'unknown',
-            leaseExpiresInSeconds: Math.ceil(left / 1000),
-          });
+          log.warn(
+            'another live instance holds this node name: waiting until its lease expires (--takeover does not wait)',
+            {
+              node: description.name,
+              owner: owner ?? 'unknown',
+              leaseExpiresInSeconds: Math.ceil(left / 1000),
+            },
+          );
         }
         await clock.sleep(Math.min(left + 100, 5_000), this.#stop.signal);
       }
@@ -156,7 +170,13 @@ export class VirtualNode {
       method: 'PATCH',
       path: `/api/v1/nodes/${description.name}`,
       contentType: patchTypes.strategicMerge,
-      body: { metadata: { uid: existing.metadata?.uid, labels: node.metadata?.labels, annotations: node.metadata?.annotations } },
+      body: {
+        metadata: {
+          uid: existing.metadata?.uid,
+          labels: node.metadata?.labels,
+          annotations: node.metadata?.annotations,
+        },
+      },
       urgent: true,
     });
     this.#adopted(stored);
@@ -215,13 +235,13 @@ export class VirtualNode {
   }
 
   async #writeStatus(): Promise<void> {
-    const { client, clock, description, health } = this.#options;
+    const { client, clock, description } = this.#options;
     const node = this.#node;
     const uid = node?.metadata?.uid;
     if (node === undefined || uid === undefined) return;
     const previous: NodeStatus = node.status ?? {};
     this.#cameRoundAt = clock.now();
-    const found = this.#isReady ? await health() : { problem: notYetReady };
+    const found = this.#isReady ? await waitWith(this.#options.health(), this.#stop.signal) : { problem: notYetReady };
     const next = nodeStatus(description, found, previous, clock.now());
     const due = clock.now() - this.#reportedAt >= reportIntervalMs;
     if (!due && sameNews(previous, next)) return;
@@ -232,16 +252,16 @@ export class VirtualNode {
   }
 
   #tellChanges(previous: NodeStatus, next: NodeStatus): void {
-    const { event, description } = this.#options;
+    const { description } = this.#options;
     const ready = (status: NodeStatus) => status.conditions?.find((c) => c.type === 'Ready')?.status;
     if (ready(previous) !== ready(next)) {
       const reason = ready(next) === 'True' ? 'NodeReady' : 'NodeNotReady';
-      event('Normal', reason, `Node ${description.name} status is now: ${reason}`);
+      this.#options.event('Normal', reason, `Node ${description.name} status is now: ${reason}`);
     }
     const before = previous.nodeInfo?.bootID;
     const now = next.nodeInfo?.bootID;
     if (before && now && before !== now)
-      event('Warning', 'Rebooted', `Node ${description.name} has been rebooted, boot id: ${now}`);
+      this.#options.event('Warning', 'Rebooted', `Node ${description.name} has been rebooted, boot id: ${now}`);
   }
 
   /** Labels and taints that others set count at admission; a deleted Node is made anew. */
@@ -253,22 +273,35 @@ export class VirtualNode {
       { clock, log, signal: this.#stop.signal },
     );
     for await (const event of events) {
-      if (event.type === 'apply') this.#node = event.object;
-      else if (event.type === 'delete' && event.object.metadata.uid === this.#node?.metadata?.uid) {
-        if (!recreate) {
-          log.error('node was deleted and node.recreate is off: this daemon has no node any more', { node: description.name });
-          await this.#lease.stop();
-          continue;
-        }
-        log.warn('node was deleted: creating it anew', { node: description.name });
+      const isOurs = 'object' in event && event.object.metadata.uid === this.#node?.metadata?.uid;
+      if (event.type === 'apply') {
+        if (isOurs) this.#node = event.object;
+        else this.#registerAgain('another Node has the name of this one: taking it');
+      } else if (event.type === 'delete' && isOurs) {
         this.#node = undefined;
-        this.#tasks.run('recreate node', async () => {
-          await this.#retrying('node registration', () => this.#register());
-          this.#reportedAt = Number.NEGATIVE_INFINITY;
-          if (this.#isReady) await this.#retrying('node status', () => this.refresh());
-        });
+        if (recreate) this.#registerAgain('node was deleted: creating it anew');
+        else {
+          log.error('node was deleted and node.recreate is off: this daemon has no node any more', {
+            node: description.name,
+          });
+          await this.#lease.stop();
+        }
       }
     }
+  }
+
+  #registerAgain(why: string): void {
+    if (this.#isRegistering) return;
+    this.#isRegistering = true;
+    this.#node = undefined;
+    this.#options.log.warn(why, { node: this.#options.description.name });
+    this.#tasks.run('register node again', async () => {
+      await this.#retrying('node registration', () => this.#register()).finally(() => {
+        this.#isRegistering = false;
+      });
+      this.#reportedAt = Number.NEGATIVE_INFINITY;
+      if (this.#isReady) await this.#retrying('node status', () => this.refresh());
+    });
   }
 
   /** Again and again, saying once what is wrong. What another try cannot mend is thrown. */

@@ -33,7 +33,7 @@ function wrongOS({ pod, node }: AdmissionInput): Rejection | undefined {
   if (selected !== undefined && nodeOS !== undefined && selected !== nodeOS)
     return {
       reason: 'PodOSSelectorNodeLabelDoesNotMatch',
-      message: 'Failed to admit pod as the `kubernetes.io/os` label doesn\'t match node label',
+      message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
     };
   const wanted = pod.spec.os?.name;
   if (wanted !== undefined && nodeOS !== undefined && wanted !== nodeOS)
@@ -44,7 +44,8 @@ function wrongOS({ pod, node }: AdmissionInput): Rejection | undefined {
 function notEnough({ pod, node, usage }: AdmissionInput): Rejection | undefined {
   const allocatable = node.status?.allocatable ?? {};
   const pods = allocatable['pods'];
-  if (pods !== undefined && usage.pods + 1 > Number(pods)) return insufficient('pods', 1n, BigInt(usage.pods), BigInt(pods));
+  if (pods !== undefined && usage.pods + 1 > Number(pods))
+    return insufficient('pods', 1n, BigInt(usage.pods), BigInt(pods));
   for (const [resource, requested] of requestsOf(pod)) {
     const text = allocatable[resource];
     // Extended resources that the node does not know are somebody else's business.
@@ -66,12 +67,18 @@ function insufficient(resource: string, requested: bigint, used: bigint, capacit
 function wrongNode({ pod, node }: AdmissionInput): Rejection | undefined {
   return matchesNode(pod, node)
     ? undefined
-    : { reason: 'NodeAffinity', message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector" };
+    : {
+        reason: 'NodeAffinity',
+        message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+      };
 }
 
 function portTaken({ pod, usage }: AdmissionInput): Rejection | undefined {
   return hostPortsOf(pod).some((port) => usage.holds(port))
-    ? { reason: 'NodePorts', message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" }
+    ? {
+        reason: 'NodePorts',
+        message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+      }
     : undefined;
 }
 
@@ -87,6 +94,9 @@ function notTolerated({ pod, node }: AdmissionInput): Rejection | undefined {
       ),
   );
   return untolerated
-    ? { reason: 'TaintToleration', message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate" }
+    ? {
+        reason: 'TaintToleration',
+        message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+      }
     : undefined;
 }

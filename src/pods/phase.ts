@@ -43,7 +43,12 @@ function phaseOf(pod: Pod, statuses: StatusLists, ended: boolean, runningInits: 
 
   const tally: Tally = { unknown: 0, running: 0, waiting: 0, stopped: 0, succeeded: 0, restartable: 0 };
   for (const container of pod.spec.containers) {
-    count(tally, pod, container, statuses.regular.find((s) => s.name === container.name));
+    count(
+      tally,
+      pod,
+      container,
+      statuses.regular.find((s) => s.name === container.name),
+    );
   }
   const begun = tally.running + tally.stopped > 0;
   if (init === 'pending' || (init === 'pendingSidecar' && !begun) || tally.waiting > 0) return 'Pending';
@@ -60,13 +65,15 @@ function phaseOf(pod: Pod, statuses: StatusLists, ended: boolean, runningInits: 
 }
 
 function count(tally: Tally, pod: Pod, container: Container, status: ContainerStatus | undefined): void {
-  const ended = status?.state?.terminated ?? (status?.state?.waiting === undefined ? undefined : status.lastState?.terminated);
+  const ended =
+    status?.state?.terminated ?? (status?.state?.waiting === undefined ? undefined : status.lastState?.terminated);
   if (status?.state?.running !== undefined) tally.running++;
   else if (ended !== undefined) {
     tally.stopped++;
     if (status?.state?.terminated?.exitCode === 0) tally.succeeded++;
     // What waits after an end waits to be started again.
-    if (status?.state?.waiting !== undefined || policyAllowsRestart(pod, container, ended.exitCode, false)) tally.restartable++;
+    if (status?.state?.waiting !== undefined || policyAllowsRestart(pod, container, ended.exitCode, false))
+      tally.restartable++;
   } else if (status?.state?.waiting !== undefined) tally.waiting++;
   else tally.unknown++;
 }
@@ -82,7 +89,8 @@ function initProgress(pod: Pod, statuses: readonly ContainerStatus[]): InitProgr
       if (!terminated && status?.started !== true && progress === 'done') progress = 'pendingSidecar';
       continue;
     }
-    const ended = status?.state?.terminated ?? (status?.state?.waiting === undefined ? undefined : status.lastState?.terminated);
+    const ended =
+      status?.state?.terminated ?? (status?.state?.waiting === undefined ? undefined : status.lastState?.terminated);
     if (ended === undefined) progress = 'pending';
     else if (ended.exitCode !== 0) {
       if (!policyAllowsRestart(pod, container, ended.exitCode, true)) return 'failed';

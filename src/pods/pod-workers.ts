@@ -1,15 +1,18 @@
 import { BackOff } from '../core/back-off.ts';
 import type { Clock } from '../core/clock.ts';
-import { codeOf, messageOf } from '../core/errors.ts';
+import { abortReason, codeOf, isAbort, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { KubeNode, Pod } from '../core/objects.ts';
 import { Tasks } from '../core/tasks.ts';
+import { waitWith } from '../core/wait-with.ts';
 import { type KubeApi, listWatch } from '../kube/index.ts';
+import type { NodeCounts, PodMetrics } from '../metrics/kubelet-metrics.ts';
 import type { PodEvent, PodProvider, PodRef, PodReport, PodResolver } from '../providers/contract.ts';
 import { admit } from './admission.ts';
+import { countContainers } from './container-counts.ts';
 import { PodStatusWriter } from './status-writer.ts';
 import { NodeUsage } from './usage.ts';
-import { PodWorker, type WorkerParts } from './worker.ts';
+import { PodWorker, wasAdmitted, type WorkerParts } from './worker.ts';
 
 export interface PodWorkersParts {
   readonly client: KubeApi;
@@ -24,6 +27,7 @@ export interface PodWorkersParts {
   event(pod: PodRef, type: 'Normal' | 'Warning', reason: string, message: string): void;
   /** A pod's UID is gone: what others keep for it may go too. */
   forgotten(uid: string): void;
+  readonly metrics?: PodMetrics;
 }
 
 /** The kubelet's grace for a running pod that the API server does not know. */
@@ -64,25 +68,28 @@ export class PodWorkers {
       signal: this.#stop.signal,
       admit: (pod) => this.#admit(pod),
       usage: this.#usage,
-      resolver: parts.resolver,
-      event: parts.event,
+      resolver: (pod) => parts.resolver(pod),
+      event: (...said) => parts.event(...said),
       deletePod: (ref) => this.#deletePod(ref),
       refusalDelayMs: (pod) => this.#refusalDelayMs(pod),
       done: (uid) => this.#done(uid),
+      ...(parts.metrics === undefined ? {} : { metrics: parts.metrics }),
     };
   }
 
   /** Resolves when the provider's and then the API server's listing have been taken in. */
   async start(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#stop.abort(signal.reason), { once: true });
-    await new Promise<void>((synced) => this.#tasks.run('watch provider', () => this.#watchProvider(synced)));
-    await new Promise<void>((synced) => this.#tasks.run('watch pods', () => this.#watchPods(synced)));
+    const held = new Promise<void>((synced) => this.#tasks.run('watch provider', () => this.#watchProvider(synced)));
+    await waitWith(held, signal);
+    const listed = new Promise<void>((synced) => this.#tasks.run('watch pods', () => this.#watchPods(synced)));
+    await waitWith(listed, signal);
   }
 
   /** Stops telling and being told; pods go on as they are. Writes what is still to be written, until the deadline. */
   async stop(deadlineMs: number): Promise<void> {
     await this.#writer.stop(deadlineMs);
-    this.#stop.abort(new Error('the node is stopping'));
+    this.#stop.abort(abortReason('the node is stopping'));
     for (const worker of this.#workers.values()) worker.dispose();
     await this.#tasks.settled();
   }
@@ -109,6 +116,33 @@ export class PodWorkers {
     return [...this.#reports.values()];
   }
 
+  /** How many of everything there are now, for metrics. */
+  counts(): NodeCounts {
+    const containers: Record<string, number> = { running: 0, exited: 0 };
+    let runningPods = 0;
+    for (const report of this.#reports.values()) {
+      if (report.sandboxReady) runningPods++;
+      for (const { state, lastState } of report.containers) {
+        const runs = 'running' in state ? 'running' : 'terminated' in state || lastState !== undefined ? 'exited' : undefined;
+        if (runs !== undefined) containers[runs] = (containers[runs] ?? 0) + 1;
+      }
+    }
+    const working = new Map<string, NodeCounts['workingPods'][number]>();
+    const count = ({ lifecycle, config }: Pick<NodeCounts['workingPods'][number], 'lifecycle' | 'config'>) => {
+      const key = `${lifecycle} ${config}`;
+      working.set(key, { lifecycle, config, count: (working.get(key)?.count ?? 0) + 1 });
+    };
+    let activePods = 0;
+    for (const worker of this.#workers.values()) {
+      count(worker.standing);
+      if (worker.standing.lifecycle === 'sync') activePods++;
+    }
+    for (const uid of this.#orphans) {
+      if (!this.#workers.has(uid)) count({ lifecycle: 'terminating', config: 'runtime_only' });
+    }
+    return { runningPods, containers, desiredPods: this.#workers.size, activePods, workingPods: [...working.values()] };
+  }
+
   /** Sizes of everything that is kept per pod; all zero when no pod is left. */
   sizes(): Record<string, number> {
     return {
@@ -125,10 +159,19 @@ export class PodWorkers {
     const { provider, clock, log } = this.#parts;
     const backOff = new BackOff(clock);
     while (!this.#stop.signal.aborted) {
+      const listed = new Set<string>();
+      let listing = true;
       try {
         for await (const event of provider.watch(this.#stop.signal)) {
-          if (event.type === 'synced') synced();
-          else this.#providerEvent(event);
+          if (event.type === 'synced') {
+            listing = false;
+            // After a watch that broke off: what the new listing does not name went meanwhile.
+            for (const uid of this.#reports.keys()) if (!listed.has(uid)) this.#gone(uid);
+            synced();
+          } else {
+            if (listing && event.type === 'report') listed.add(event.report.uid);
+            this.#providerEvent(event, listing);
+          }
         }
         if (this.#stop.signal.aborted) return;
         throw new Error('the provider ended its watch');
@@ -140,16 +183,23 @@ export class PodWorkers {
     }
   }
 
-  #providerEvent(event: Exclude<PodEvent, { type: 'synced' }>): void {
-    if (event.type === 'gone') {
-      this.#reports.delete(event.uid);
-      this.#orphans.delete(event.uid);
-      return;
+  #providerEvent(event: Exclude<PodEvent, { type: 'synced' }>, listing: boolean): void {
+    if (event.type === 'gone') return this.#gone(event.uid);
+    const { metrics } = this.#parts;
+    if (metrics !== undefined && !listing) {
+      const { uid } = event.report;
+      countContainers(metrics, this.#workers.get(uid)?.pod.spec, this.#reports.get(uid), event.report);
     }
     this.#reports.set(event.report.uid, event.report);
     const worker = this.#workers.get(event.report.uid);
     if (worker !== undefined) worker.reported(event.report);
     else if (this.#listed === undefined) this.#stopOrphan(event.report);
+  }
+
+  #gone(uid: string): void {
+    this.#reports.delete(uid);
+    this.#orphans.delete(uid);
+    this.#workers.get(uid)?.lost();
   }
 
   async #watchPods(synced: () => void): Promise<void> {
@@ -185,7 +235,12 @@ export class PodWorkers {
     const listed = this.#listed;
     if (listed === undefined) return;
     this.#listed = undefined;
-    listed.sort((a, b) => (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? ''));
+    // What runs already takes its place before anything new is let in.
+    const runs = (pod: Pod) => Number(this.#reports.has(pod.metadata.uid) || wasAdmitted(pod));
+    listed.sort(
+      (a, b) =>
+        runs(b) - runs(a) || (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? ''),
+    );
     for (const pod of listed) {
       const worker = this.#workers.get(pod.metadata.uid);
       if (worker !== undefined) this.#begin(worker);
@@ -196,9 +251,7 @@ export class PodWorkers {
   }
 
   #begin(worker: PodWorker): void {
-    worker.begin();
-    const report = this.#reports.get(worker.ref.uid);
-    if (report !== undefined) worker.reported(report);
+    worker.begin(this.#reports.get(worker.ref.uid));
   }
 
   #removed(pod: { readonly metadata: { readonly uid: string } }): void {
@@ -206,6 +259,12 @@ export class PodWorkers {
     if (worker === undefined) return;
     const { namespace, name } = worker.ref;
     if (this.#byName.get(`${namespace}/${name}`) === worker.ref.uid) this.#byName.delete(`${namespace}/${name}`);
+    // Not begun while the first listing is incomplete: nothing to undo.
+    if (this.#listed !== undefined) {
+      this.#workers.delete(worker.ref.uid);
+      this.#writer.forget(worker.ref.uid);
+      return;
+    }
     worker.podRemoved();
   }
 
@@ -220,6 +279,7 @@ export class PodWorkers {
   #stopOrphan(report: PodReport): void {
     if (this.#orphans.has(report.uid)) return;
     this.#orphans.add(report.uid);
+    this.#parts.metrics?.orphans.add({});
     const { provider, log, clock } = this.#parts;
     const pod = `${report.namespace}/${report.name}`;
     log.info('stopping a pod that the API server does not have', { pod, uid: report.uid });
@@ -227,12 +287,14 @@ export class PodWorkers {
       const backOff = new BackOff(clock);
       while (!this.#stop.signal.aborted) {
         try {
-          await provider.stop(report.uid, { gracePeriodSeconds: orphanGraceSeconds, reason: 'orphaned' });
-          await provider.remove?.(report.uid);
+          const options = { gracePeriodSeconds: orphanGraceSeconds, reason: 'orphaned' };
+          await waitWith(provider.stop(report.uid, options), this.#stop.signal);
+          await waitWith(Promise.resolve(provider.remove?.(report.uid)), this.#stop.signal);
           this.#reports.delete(report.uid);
           this.#orphans.delete(report.uid);
           return;
         } catch (err) {
+          if (isAbort(err, this.#stop.signal)) return;
           log.warn('stopping an orphan failed', { pod, uid: report.uid, err: messageOf(err) });
           await clock.sleep(backOff.next(), this.#stop.signal).catch(() => {});
         }
@@ -241,7 +303,9 @@ export class PodWorkers {
   }
 
   #admit(pod: Pod) {
-    return admit({ pod, node: this.#parts.node(), usage: this.#usage });
+    const rejection = admit({ pod, node: this.#parts.node(), usage: this.#usage });
+    if (rejection !== undefined) this.#parts.metrics?.rejections.add({ reason: rejection.reason });
+    return rejection;
   }
 
   async #deletePod(ref: PodRef): Promise<void> {
@@ -262,11 +326,15 @@ export class PodWorkers {
     const owner = pod.metadata.ownerReferences?.find((o) => o.controller === true)?.uid ?? pod.metadata.uid;
     let backOff = this.#refusals.get(owner);
     if (backOff === undefined) {
-      backOff = new BackOff(this.#parts.clock, { initialMs: 1_000, maxMs: 300_000, resetAfterMs: 600_000, jitter: 0.1 });
+      backOff = new BackOff(this.#parts.clock, {
+        initialMs: 1_000,
+        maxMs: 300_000,
+        resetAfterMs: 600_000,
+        jitter: 0.1,
+      });
       this.#refusals.set(owner, backOff);
       if (this.#refusals.size > 1_000) this.#refusals.delete(this.#refusals.keys().next().value as string);
     }
     return backOff.next();
   }
 }
-

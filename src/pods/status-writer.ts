@@ -4,6 +4,8 @@ import { codeOf, isAbort, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Pod, PodStatus } from '../core/objects.ts';
 import { Tasks } from '../core/tasks.ts';
+import { waitWith } from '../core/wait-with.ts';
+import type { PodMetrics } from '../metrics/kubelet-metrics.ts';
 import { type KubeApi, patchPodStatus, podStatusPatch, retryAfterOf } from '../kube/index.ts';
 import type { PodRef } from '../providers/contract.ts';
 
@@ -17,6 +19,8 @@ interface Entry {
   queued: boolean;
   gone: boolean;
   backOff: BackOff | undefined;
+  /** Since when there is something that the API server does not have. */
+  changedAt: number | undefined;
   readonly landed: (() => void)[];
 }
 
@@ -32,15 +36,17 @@ export class PodStatusWriter {
   readonly #entries = new Map<string, Entry>();
   readonly #queue: Entry[] = [];
   readonly #concurrency: number;
+  readonly #metrics: PodMetrics | undefined;
   readonly #stopped = new AbortController();
   #active = 0;
 
-  constructor(client: KubeApi, parts: { clock: Clock; log: Logger; concurrency?: number }) {
+  constructor(client: KubeApi, parts: { clock: Clock; log: Logger; concurrency?: number; metrics?: PodMetrics }) {
     this.#client = client;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#tasks = new Tasks(parts.log);
     this.#concurrency = parts.concurrency ?? 16;
+    this.#metrics = parts.metrics;
   }
 
   /** A pod as the API server has just served it. Older versions than the newest seen are ignored. */
@@ -57,6 +63,7 @@ export class PodStatusWriter {
         queued: false,
         gone: false,
         backOff: undefined,
+        changedAt: undefined,
         landed: [],
       });
       return;
@@ -80,15 +87,16 @@ export class PodStatusWriter {
       entry.desired = undefined;
       return;
     }
+    entry.changedAt ??= this.#clock.now();
     entry.desired = status;
     this.#enqueue(entry);
   }
 
-  /** Resolves when the newest status has been written, or the pod is gone. */
-  landed(uid: string): Promise<void> {
+  /** Resolves when the newest status has been written, or the pod is gone; rejects when the signal aborts. */
+  landed(uid: string, signal: AbortSignal): Promise<void> {
     const entry = this.#entries.get(uid);
     if (entry === undefined || entry.gone || (entry.desired === undefined && !entry.busy)) return Promise.resolve();
-    return new Promise((resolve) => entry.landed.push(resolve));
+    return waitWith(new Promise((resolve) => entry.landed.push(resolve)), signal);
   }
 
   /** The pod is gone from the API server. */
@@ -107,7 +115,7 @@ export class PodStatusWriter {
   async stop(deadlineMs: number): Promise<void> {
     const cancel = this.#clock.after(deadlineMs, () => this.#stopped.abort());
     while (!this.#stopped.signal.aborted && (this.#active > 0 || this.#queue.length > 0)) {
-      await Promise.race([this.#tasks.settled(), aborted(this.#stopped.signal)]);
+      await waitWith(this.#tasks.settled(), this.#stopped.signal).catch(() => {});
     }
     cancel();
     this.#stopped.abort();
@@ -149,10 +157,17 @@ export class PodStatusWriter {
       const pod = await patchPodStatus(this.#client, ref, entry.known, desired, this.#stopped.signal);
       if (pod !== undefined) this.observe(pod);
       entry.backOff?.reset();
+      this.#landed(entry);
       return undefined;
     } catch (err) {
       return this.#failed(entry, desired, err);
     }
+  }
+
+  #landed(entry: Entry): void {
+    if (entry.changedAt !== undefined)
+      this.#metrics?.statusSyncDuration.observe({}, (this.#clock.now() - entry.changedAt) / 1000);
+    entry.changedAt = entry.desired === undefined ? undefined : this.#clock.now();
   }
 
   #failed(entry: Entry, desired: PodStatus, err: unknown): number | undefined {
@@ -179,11 +194,4 @@ export class PodStatusWriter {
 /** Resource versions of one resource type are comparable integers (KEP-5504). */
 export function isNewer(a: string, b: string): boolean {
   return a.length === b.length ? a > b : a.length > b.length;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

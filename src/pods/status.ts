@@ -62,10 +62,14 @@ export function podStatus(input: StatusInput): ComputedStatus {
     said = failure ?? {};
   } else if (computed === 'Failed' || computed === 'Succeeded') {
     phase = (previous.phase ?? 'Pending') as Phase;
-    said = { ...(previous.reason && { reason: previous.reason }), ...(previous.message && { message: previous.message }) };
+    said = {
+      ...(previous.reason && { reason: previous.reason }),
+      ...(previous.message && { message: previous.message }),
+    };
   }
 
-  const podIPs = report !== undefined && report.podIPs.length > 0 ? report.podIPs : (previous.podIPs ?? []).map((p) => p.ip);
+  const podIPs =
+    report !== undefined && report.podIPs.length > 0 ? report.podIPs : (previous.podIPs ?? []).map((p) => p.ip);
   const status: PodStatus = {
     // What others own stays as it is.
     ...(previous.nominatedNodeName === undefined ? {} : { nominatedNodeName: previous.nominatedNodeName }),
@@ -151,7 +155,8 @@ function unreported(input: StatusInput, container: Container | EphemeralContaine
   return {
     name: container.name,
     state: { waiting: input.waiting ?? { reason: hasInit ? 'PodInitializing' : 'ContainerCreating' } },
-    lastState: {},
+    lastState:
+      known?.state?.terminated === undefined ? (known?.lastState ?? {}) : { terminated: known.state.terminated },
     ready: false,
     started: false,
     restartCount: known?.restartCount ?? 0,
@@ -181,7 +186,9 @@ function withUnknownEnds(pod: Pod, statuses: StatusLists): StatusLists {
   const lastBegun = inits.findLastIndex((s) => s.state?.waiting === undefined || s.lastState?.terminated !== undefined);
   const initialized = (pod.spec.initContainers ?? []).every((c) => {
     const status = inits.find((s) => s.name === c.name);
-    return c.restartPolicy === 'Always' ? status?.started === true || status?.state?.terminated !== undefined : status?.state?.terminated?.exitCode === 0;
+    return c.restartPolicy === 'Always'
+      ? status?.started === true || status?.state?.terminated !== undefined
+      : status?.state?.terminated?.exitCode === 0;
   });
   return {
     init: inits.map((s, i) => (i <= lastBegun ? withUnknownEnd(s) : s)),

@@ -4,6 +4,8 @@ import { codeOf, isAbort, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Pod, PodStatus } from '../core/objects.ts';
 import type { Tasks } from '../core/tasks.ts';
+import { waitWith } from '../core/wait-with.ts';
+import type { NodeCounts, PodMetrics } from '../metrics/kubelet-metrics.ts';
 import { isSidecar } from '../podspec/containers.ts';
 import type { PodProvider, PodRef, PodReport, PodResolver } from '../providers/contract.ts';
 import type { Rejection } from './admission.ts';
@@ -33,6 +35,7 @@ export interface WorkerParts {
   refusalDelayMs(pod: Pod): number;
   /** The pod is gone from the API server and from the provider. */
   done(uid: string): void;
+  readonly metrics?: PodMetrics;
 }
 
 /** A pod's way on this node. It never goes back. */
@@ -60,16 +63,30 @@ export class PodWorker {
   #failure: PodFailure | undefined;
   #waiting: { reason: string; message: string } | undefined;
   #status: PodStatus | undefined;
+  /** What was known of the pod before the provider was asked to run it. */
+  #lastStatus: PodStatus | undefined;
   #cancelDeadline: (() => void) | undefined;
+  /** The provider's answer to `run`, while it is due: until it is there, a stop might find nothing to stop. */
+  #handover: Promise<void> | undefined;
   #ending = false;
   #ended = false;
+  readonly #seenAt: number;
+  /** It was handed over for the first time, by this process, and has not been seen to run yet. */
+  #isStarting = false;
 
   constructor(pod: Pod, parts: WorkerParts) {
     const { uid, name, namespace } = pod.metadata;
     this.ref = { uid, name, namespace };
     this.#pod = pod;
     this.#parts = parts;
+    this.#seenAt = parts.clock.now();
     parts.writer.observe(pod);
+  }
+
+  /** Where it is in its life, in a kubelet's words. */
+  get standing(): Pick<NodeCounts['workingPods'][number], 'lifecycle' | 'config'> {
+    const { stage } = this.#state;
+    return { lifecycle: stage === 'new' || stage === 'syncing' ? 'sync' : stage, config: this.#removed ? 'orphan' : 'desired' };
   }
 
   /** The pod with the status that this node last computed. */
@@ -77,21 +94,29 @@ export class PodWorker {
     return this.#status === undefined ? this.#pod : { ...this.#pod, status: this.#status };
   }
 
-  /** First look at the pod; called once, in the order in which pods are to be admitted. */
-  begin(): void {
+  /**
+   * First look at the pod; called once, in the order in which pods are to be admitted. `report` is what the provider
+   * has of it from an earlier process.
+   */
+  begin(report: PodReport | undefined): void {
     const { pod, parts } = { pod: this.#pod, parts: this.#parts };
+    this.#report = report;
+    this.#lastStatus = pod.status;
     if (isTerminal(pod.status?.phase) || pod.metadata.deletionTimestamp !== undefined) {
       // Never started by this process, but the provider may hold something of it.
       this.#status = pod.status;
       this.#terminate('deleted');
       return;
     }
-    const rejection = wasAdmitted(pod) ? undefined : parts.admit(pod);
+    const rejection = report !== undefined || wasAdmitted(pod) ? undefined : parts.admit(pod);
     if (rejection !== undefined) {
       this.#reject(rejection);
       return;
     }
     this.#state = { stage: 'syncing' };
+    this.#failure ??= report?.failure;
+    this.#isStarting = report === undefined && !wasAdmitted(pod);
+    parts.metrics?.workerStartDuration.observe({}, (parts.clock.now() - this.#seenAt) / 1000);
     parts.usage.add(pod);
     parts.tasks.run('run pod', () => this.#run());
     this.#advance();
@@ -102,8 +127,8 @@ export class PodWorker {
     const before = this.#pod;
     this.#pod = pod;
     this.#parts.writer.observe(pod);
-    if (this.#state.stage === 'syncing' && before.metadata.generation !== pod.metadata.generation) this.#update(pod);
-    else if (this.#state.stage === 'syncing' && metadataChanged(before, pod)) this.#update(pod);
+    const isNews = before.metadata.generation !== pod.metadata.generation || metadataChanged(before, pod);
+    if (this.#state.stage === 'syncing' && isNews) this.#update(before);
     this.#advance();
   }
 
@@ -116,10 +141,18 @@ export class PodWorker {
 
   reported(report: PodReport): void {
     // The kubelet looks again when all is stopped; until then the pod shows what it was when it was told to stop.
-    if (this.#state.stage === 'terminating' || this.#state.stage === 'terminated') return;
+    if (this.#state.stage !== 'syncing') return;
     this.#report = report;
     if (report.failure !== undefined) this.#failure ??= report.failure;
     this.#advance();
+  }
+
+  /** The provider holds nothing of the pod any more, unasked: it is to make it anew. */
+  lost(): void {
+    if (this.#state.stage !== 'syncing' || this.#report === undefined) return;
+    this.#report = undefined;
+    this.#lastStatus = this.#status;
+    this.#parts.tasks.run('run pod', () => this.#run());
   }
 
   /** Ends the pod as Failed with this reason; used for deadlines, evictions and refusals. */
@@ -143,25 +176,36 @@ export class PodWorker {
 
   /** Asks the provider until it accepts, for ever and visibly. */
   async #run(): Promise<void> {
-    const { provider, clock, log, signal } = this.#parts;
+    const { provider, clock, log, signal, metrics } = this.#parts;
     const resolver = this.#parts.resolver(() => this.#pod);
     const backOff = new BackOff(clock, { initialMs: 1_000, maxMs: 300_000 });
     let said: string | undefined;
     while (this.#state.stage === 'syncing' && !signal.aborted) {
+      const askedAt = clock.now();
       try {
-        await provider.run(this.#pod, resolver, this.#pod.status);
+        this.#handover = provider.run(this.#pod, resolver, this.#lastStatus);
+        await waitWith(this.#handover, signal);
         this.#waiting = undefined;
+        metrics?.workerDuration.observe({ operation_type: 'create' }, (clock.now() - askedAt) / 1000);
+        if (this.#isStarting) metrics?.started.add({});
         return;
       } catch (err) {
         if (isAbort(err, signal) || this.#state.stage !== 'syncing') return;
+        metrics?.startErrors.add({});
         const message = messageOf(err);
         if (codeOf(err) === 'InvalidInput') return await this.#refused(message);
-        log.warn('provider did not take pod', { pod: `${this.ref.namespace}/${this.ref.name}`, uid: this.ref.uid, err: message });
+        log.warn('provider did not take pod', {
+          pod: `${this.ref.namespace}/${this.ref.name}`,
+          uid: this.ref.uid,
+          err: message,
+        });
         if (message !== said) this.#parts.event(this.ref, 'Warning', 'ProviderFailed', message);
         said = message;
         this.#waiting = { reason: 'ProviderFailed', message };
         this.#advance();
         await clock.sleep(backOff.next(), signal).catch(() => {});
+      } finally {
+        this.#handover = undefined;
       }
     }
   }
@@ -172,15 +216,25 @@ export class PodWorker {
     this.#waiting = { reason: 'ProviderRefused', message };
     this.#advance();
     await this.#parts.clock.sleep(this.#parts.refusalDelayMs(this.#pod), this.#parts.signal).catch(() => {});
-    if (this.#state.stage === 'syncing' && !this.#parts.signal.aborted) this.fail({ reason: 'ProviderRefused', message });
+    if (this.#state.stage === 'syncing' && !this.#parts.signal.aborted)
+      this.fail({ reason: 'ProviderRefused', message });
   }
 
-  #update(pod: Pod): void {
-    const { provider, tasks } = this.#parts;
+  #update(before: Pod): void {
+    const { provider, tasks, signal, clock, metrics } = this.#parts;
+    if (provider.update === undefined) {
+      if (JSON.stringify(before.spec) === JSON.stringify(this.#pod.spec)) return;
+      const message = `provider ${provider.name} cannot change a pod that runs: the new spec is not applied`;
+      this.#parts.event(this.ref, 'Warning', 'FailedUpdate', message);
+      return;
+    }
     tasks.run('update pod', async () => {
+      const askedAt = clock.now();
       try {
-        await provider.update?.(pod);
+        await waitWith(Promise.resolve(provider.update?.(this.#pod)), signal);
+        metrics?.workerDuration.observe({ operation_type: 'update' }, (clock.now() - askedAt) / 1000);
       } catch (err) {
+        if (isAbort(err, signal)) return;
         this.#parts.event(this.ref, 'Warning', 'FailedUpdate', messageOf(err));
       }
     });
@@ -221,7 +275,19 @@ export class PodWorker {
     });
     this.#status = status;
     writer.write(this.ref.uid, status);
+    if (this.#isStarting) this.#observeStart(status);
     return over;
+  }
+
+  #observeStart({ phase, containerStatuses = [] }: PodStatus): void {
+    const runs = containerStatuses.length > 0 && containerStatuses.every((c) => c.state?.waiting === undefined);
+    if (!runs || phase === 'Pending') return;
+    this.#isStarting = false;
+    const { metrics, clock } = this.#parts;
+    const createdAt = Date.parse(this.#pod.metadata.creationTimestamp ?? '');
+    metrics?.startDuration.observe({}, (clock.now() - this.#seenAt) / 1000);
+    // The API server's clock is another, and its time has whole seconds.
+    if (!Number.isNaN(createdAt)) metrics?.startTotalDuration.observe({}, Math.max(0, clock.now() - createdAt) / 1000);
   }
 
   #watchDeadline(): void {
@@ -231,7 +297,10 @@ export class PodWorker {
     const startTime = this.#status?.startTime ?? this.#pod.status?.startTime;
     if (seconds === undefined || startTime === undefined || this.#state.stage !== 'syncing') return;
     const { clock } = this.#parts;
-    this.#cancelDeadline = clock.after(Date.parse(startTime) + seconds * 1000 - clock.now(), () => {
+    const deadline = Date.parse(startTime) + seconds * 1000;
+    this.#cancelDeadline = clock.after(deadline - clock.now(), () => {
+      // No timer is as long as the longest deadlines.
+      if (clock.now() < deadline) return this.#watchDeadline();
       const message = 'Pod was active on the node longer than the specified deadline';
       this.#parts.event(this.ref, 'Normal', 'DeadlineExceeded', message);
       this.fail({ reason: 'DeadlineExceeded', message });
@@ -245,7 +314,13 @@ export class PodWorker {
     this.#state = { stage: 'terminating', deadline: clock.now() + grace * 1000 };
     tasks.run('stop pod', async () => {
       // A pod that ended by itself is seen to have ended before it is cleared away, as a kubelet's is.
-      if (this.#pod.metadata.deletionTimestamp === undefined) await this.#parts.writer.landed(this.ref.uid);
+      const endedByItself = this.#pod.metadata.deletionTimestamp === undefined && this.#failure === undefined;
+      if (endedByItself) await this.#parts.writer.landed(this.ref.uid, this.#parts.signal);
+      if (this.#handover !== undefined)
+        await waitWith(
+          this.#handover.catch(() => {}),
+          this.#parts.signal,
+        );
       await this.#stop(grace, reason);
     });
   }
@@ -262,11 +337,15 @@ export class PodWorker {
     let said: string | undefined;
     while (!signal.aborted) {
       try {
-        const last = await provider.stop(this.ref.uid, { gracePeriodSeconds, reason });
+        const stopped = provider.stop(this.ref.uid, { gracePeriodSeconds, reason, pod: this.#pod });
+        const last = await waitWith(stopped, signal);
         if (last !== undefined) this.#report = last;
-        if (this.#pod.metadata.deletionTimestamp === undefined && this.#pod.spec.initContainers?.some(isSidecar) === true) {
+        if (
+          this.#pod.metadata.deletionTimestamp === undefined &&
+          this.#pod.spec.initContainers?.some(isSidecar) === true
+        ) {
           this.#advance();
-          await this.#parts.writer.landed(this.ref.uid);
+          await this.#parts.writer.landed(this.ref.uid, signal);
         }
         this.#state = { stage: 'terminated', keepStatus: false };
         this.#parts.usage.remove(this.ref.uid);
@@ -286,14 +365,15 @@ export class PodWorker {
   /** A second, hastier delete. */
   #shorten(graceSeconds: number | undefined): void {
     if (graceSeconds === undefined || this.#state.stage !== 'terminating') return;
-    const { clock, provider, tasks } = this.#parts;
+    const { clock, provider, tasks, signal } = this.#parts;
     if (this.#pod.metadata.deletionTimestamp === undefined && !this.#removed) return;
     const deadline = clock.now() + graceSeconds * 1000;
     // The API server counts the same grace from a moment earlier: only a real difference is a new wish.
     if (deadline >= this.#state.deadline - 1_000) return;
     this.#state = { stage: 'terminating', deadline };
     tasks.run('shorten pod stop', async () => {
-      await provider.stop(this.ref.uid, { gracePeriodSeconds: graceSeconds, reason: 'deleted' });
+      const options = { gracePeriodSeconds: graceSeconds, reason: 'deleted', pod: this.#pod };
+      await waitWith(provider.stop(this.ref.uid, options), signal);
     });
   }
 
@@ -305,16 +385,20 @@ export class PodWorker {
     this.#parts.tasks.run('end pod', async () => {
       const { provider, writer, clock, log, signal } = this.#parts;
       const backOff = new BackOff(clock);
-      await writer.landed(this.ref.uid);
-      for (let freed = provider.remove === undefined; !signal.aborted; ) {
+      await writer.landed(this.ref.uid, signal);
+      for (let freed = provider.remove === undefined; !signal.aborted;) {
         try {
-          if (!freed) await provider.remove?.(this.ref.uid);
+          if (!freed) await waitWith(Promise.resolve(provider.remove?.(this.ref.uid)), signal);
           freed = true;
           if (!this.#removed) await this.#parts.deletePod(this.ref);
           break;
         } catch (err) {
           if (isAbort(err, signal)) return;
-          log.warn('pod removal failed', { pod: `${this.ref.namespace}/${this.ref.name}`, uid: this.ref.uid, err: messageOf(err) });
+          log.warn('pod removal failed', {
+            pod: `${this.ref.namespace}/${this.ref.name}`,
+            uid: this.ref.uid,
+            err: messageOf(err),
+          });
           await clock.sleep(backOff.next(), signal).catch(() => {});
         }
       }
@@ -340,12 +424,13 @@ function withOwn(known: PodStatus, own: PodStatus | undefined): PodStatus {
 }
 
 /** This node has run the pod before, maybe as an earlier process. */
-function wasAdmitted(pod: Pod): boolean {
+export function wasAdmitted(pod: Pod): boolean {
   return pod.status?.startTime !== undefined && (pod.status.containerStatuses?.length ?? 0) > 0;
 }
 
 function metadataChanged(a: Pod, b: Pod): boolean {
   return (
-    JSON.stringify([a.metadata.labels, a.metadata.annotations]) !== JSON.stringify([b.metadata.labels, b.metadata.annotations])
+    JSON.stringify([a.metadata.labels, a.metadata.annotations]) !==
+    JSON.stringify([b.metadata.labels, b.metadata.annotations])
   );
 }

@@ -20,6 +20,14 @@ import type {
   Pod,
   PodStatus,
 } from '../core/objects.ts';
+import type {
+  CpuUsage,
+  FileSystemUsage,
+  MemoryUsage,
+  NetworkUsage,
+  SwapUsage,
+  UsageScope,
+} from '../core/resource-usage.ts';
 
 /** The version of this contract. A plugin that names another is refused at load. */
 export const contractVersion = 'anylet/v1alpha1';
@@ -57,7 +65,10 @@ export interface ProviderContext {
   readonly nodeName: string;
   /** The node's addresses, primary family first. */
   readonly nodeIPs: readonly string[];
-  /** A folder of the plugin's own under the daemon's state directory; exists, mode 0700. */
+  /**
+   * A folder of the plugin's own under the daemon's state directory; exists. Other users may pass through it (mode
+   * 0711), since containers of theirs must reach what is theirs below; what is private in it needs modes of its own.
+   */
   readonly stateDir: string;
   /** Where container logs lie, in the kubelet's layout (`<ns>_<pod>_<uid>/<container>/<n>.log`). */
   readonly logs: {
@@ -67,6 +78,8 @@ export interface ProviderContext {
     /** Folder for links to the current logs, named as log agents expect them; absent: none are made. */
     readonly links?: string;
   };
+  /** What pods are told of the cluster: its name servers (none when it has none for this node) and its domain. */
+  readonly cluster: { readonly dns: readonly string[]; readonly domain: string };
   readonly clock: Clock;
   readonly log: Logger;
   /** Records an Event about a pod; never blocks, never throws. */
@@ -135,6 +148,11 @@ export interface PodProvider {
   attach?(target: ContainerInstance, request: AttachRequest): Promise<void>;
   /** Connect `stream` with a port inside the pod. Resolves when both directions have ended. */
   portForward?(uid: string, port: number, stream: Duplex, signal: AbortSignal): Promise<void>;
+  /**
+   * What the pods use, of those that run. Asked whenever somebody scrapes the node, several times a minute: with
+   * `cpuAndMemory` it must be cheap.
+   */
+  stats?(scope: UsageScope): Promise<readonly PodUsage[]>;
 }
 
 /** A value of {@link PodProvider.watch}. */
@@ -179,6 +197,35 @@ export interface ContainerReport {
   readonly restartCount: number;
   /** Linux user the container runs as, when known. */
   readonly user?: ContainerStatus['user'];
+}
+
+/** What one pod uses. What the backend does not know is absent. */
+export interface PodUsage extends PodRef {
+  /** Those that run. */
+  readonly containers: readonly ContainerUsage[];
+  /** Of the pod as a whole, where it is more than the sum of its containers. */
+  readonly cpu?: CpuUsage;
+  readonly memory?: MemoryUsage;
+  /** Absent for a pod that shares the node's network. */
+  readonly network?: NetworkUsage;
+}
+
+/** What one running container uses. */
+export interface ContainerUsage {
+  readonly name: string;
+  /** `<type>://<id>`. */
+  readonly containerID: string;
+  readonly image: string;
+  /** Milliseconds since the epoch; tells a restart from a counter that went back. */
+  readonly startedAt: number;
+  readonly cpu?: CpuUsage;
+  readonly memory?: MemoryUsage;
+  readonly swap?: SwapUsage;
+  readonly processCount?: number;
+  readonly threadCount?: number;
+  /** What the container has written beside its volumes. */
+  readonly rootfs?: FileSystemUsage;
+  readonly logs?: FileSystemUsage;
 }
 
 export interface StopOptions {
@@ -339,10 +386,17 @@ export interface ContainerRuntime {
   exec?(id: string, request: ExecRequest): Promise<ExitStatus>;
   attach?(id: string, request: AttachRequest): Promise<void>;
   portForward?(sandboxID: string, port: number, stream: Duplex, signal: AbortSignal): Promise<void>;
+  /** What the running containers use. Asked several times a minute: with `cpuAndMemory` it must be cheap. */
+  stats?(scope: UsageScope): Promise<readonly RuntimeUsage[]>;
 
   health(): Promise<void>;
   close(): Promise<void>;
   node?(): Promise<NodeFacts>;
+}
+
+/** A {@link ContainerUsage} by the record's id; the engine knows the rest. */
+export interface RuntimeUsage extends Omit<ContainerUsage, 'name' | 'containerID' | 'image' | 'logs' | 'startedAt'> {
+  readonly id: string;
 }
 
 export type RuntimeEvent =

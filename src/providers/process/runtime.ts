@@ -32,6 +32,7 @@ import { prepareStateDirectory, readContainers, readSandboxes, recordOf, type St
 import { runRemote } from './remote-command.ts';
 import type { ShimLink } from './shim-link.ts';
 import { Shims } from './shims.ts';
+import { type RunningContainer, UsageMeter } from './usage.ts';
 import type { Self } from './users.ts';
 
 /** What tests set to play a reboot or an upgrade. */
@@ -45,6 +46,8 @@ export class ProcessRuntime implements ContainerRuntime {
   readonly name = 'process';
   readonly runtimeVersion: string;
   readonly features: ContainerRuntime['features'];
+  /** Only where `/proc` tells. */
+  readonly stats?: NonNullable<ContainerRuntime['stats']>;
 
   readonly #context: ProviderContext;
   readonly #files: StateFiles;
@@ -70,6 +73,11 @@ export class ProcessRuntime implements ContainerRuntime {
     this.#sweeper = new Sweeper((left) =>
       context.log.error('processes of an ended container could not be killed', { pids: left.map(({ pid }) => pid) }),
     );
+    if (process.platform === 'linux') {
+      const meter = new UsageMeter();
+      // Both scopes are the same here: there is nothing to know but what is cheap.
+      this.stats = () => meter.measure(this.#running(), context.clock.now());
+    }
     this.#shims = new Shims({
       files: this.#files,
       version,
@@ -285,6 +293,14 @@ export class ProcessRuntime implements ContainerRuntime {
         }
       }),
     );
+  }
+
+  /** Those of this boot: a number of a former one may be another's by now. */
+  #running(): RunningContainer[] {
+    return [...this.#containers.values()].flatMap(({ record: { id }, status }) => {
+      if (status.state !== 'running' || status.bootID !== this.#bootID) return [];
+      return [{ id, marker: this.#files.mountPoint(id), main: status.process, startedAt: status.startedAt }];
+    });
   }
 
   #containersOf(sandboxID: string): string[] {
