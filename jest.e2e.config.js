@@ -4,6 +4,8 @@ import common from './jest.config.js';
 export default {
   ...common,
   testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
-  // One test drives a real cluster through several states; the first one may build it.
-  testTimeout: 120_000,
+  globalSetup: '<rootDir>/test/e2e/global-setup.mts',
+  globalTeardown: '<rootDir>/test/e2e/global-teardown.mts',
+  // One test drives a real cluster through several states.
+  testTimeout: 90_000,
 };
