@@ -27,6 +27,7 @@ import {
   nextStep as nextCrashLoop,
 } from './crash-loop.ts';
 import { type BackingOff, type ContainerKind, nextStep, type PodView, type Startable } from './next-step.ts';
+import { LogLinks } from './log-links.ts';
 import { PodRecords } from './records.ts';
 import { lastKnown, podReport, type WaitingReason } from './report.ts';
 import { isSidecar } from '../podspec/containers.ts';
@@ -70,6 +71,7 @@ export class PodMachine {
   readonly ref: PodRef;
   readonly records = new PodRecords();
   readonly #parts: MachineParts;
+  readonly #logLinks: LogLinks;
   readonly #tasks: Tasks;
   readonly #waiting = new Map<string, WaitingReason>();
   readonly #crashLoops = new Map<string, CrashLoop>();
@@ -98,6 +100,7 @@ export class PodMachine {
   constructor(ref: PodRef, parts: MachineParts) {
     this.ref = ref;
     this.#parts = parts;
+    this.#logLinks = new LogLinks(parts.context.logs.links, parts.context.log);
     this.#tasks = new Tasks(parts.context.log);
     this.#sandboxBackOff = new BackOff(parts.context.clock, { initialMs: 1_000, maxMs: 30_000 });
     this.#volumeBackOff = new BackOff(parts.context.clock, { initialMs: 500, maxMs: 122_000 });
@@ -218,6 +221,7 @@ export class PodMachine {
       const tooOld = instances.filter((r) => r.status.state === 'exited').slice(2);
       for (const record of [...leftBehind, ...tooOld]) {
         await this.#parts.runtime.removeContainer(record.id);
+        await this.#logLinks.remove(record);
         if (tooOld.includes(record)) await rm(record.logPath, { force: true });
         this.#forget(record.id);
       }
@@ -364,6 +368,7 @@ export class PodMachine {
       });
       this.records.putContainer(record);
       this.#issued.add(record.id);
+      await this.#logLinks.make(record);
       if (loop !== undefined) this.#crashLoops.set(name, loop);
       this.#event('Normal', 'Created', 'Container created', kind, name);
       if (this.#stopSignal.signal.aborted) return await this.#discard(record.id);
@@ -451,7 +456,10 @@ export class PodMachine {
     this.dispose();
     await this.#driving;
     const { runtime, context } = this.#parts;
-    for (const container of this.records.containers()) await runtime.removeContainer(container.id);
+    for (const container of this.records.containers()) {
+      await runtime.removeContainer(container.id);
+      await this.#logLinks.remove(container);
+    }
     for (const sandbox of this.records.sandboxes()) {
       await runtime.stopSandbox(sandbox.id);
       await runtime.removeSandbox(sandbox.id);
