@@ -1,9 +1,7 @@
 /** Everything said to an API server. */
-export { ApiError, httpStatusOf, isExpired, retryAfterOf } from './api-error.ts';
+export { retryAfterOf } from './api-error.ts';
 export { patchTypes } from './api.ts';
 export type { ApiRequest, KubeApi, Query, StreamRequest, ValueStream } from './api.ts';
-export { requestCertificate, signers } from './certificate-signing.ts';
-export type { CertificateQuestion, SigningOptions } from './certificate-signing.ts';
 export { readClientCa } from './client-ca.ts';
 export type { Credentials, TlsMaterial } from './credentials.ts';
 export { EventRecorder, nodeSubject, podSubject } from './event-recorder.ts';
@@ -21,16 +19,16 @@ export type {
 } from './list-watch.ts';
 export { loadCredentials } from './load-credentials.ts';
 export type { LoadOptions } from './load-credentials.ts';
-export { leaseNamespace, NodeLease } from './node-lease.ts';
+export { NodeLease } from './node-lease.ts';
 export type { NodeLeaseOptions } from './node-lease.ts';
 export { ReferencedObjects } from './referenced-objects.ts';
 export type { GetOptions, ReferencedKinds } from './referenced-objects.ts';
 export type { RequestRecord } from './request-label.ts';
 export { subjectAccessReview, tokenReview } from './reviews.ts';
 export type { AccessQuestion, AccessVerdict, ReviewedUser, ReviewOptions, TokenVerdict } from './reviews.ts';
-export { requestToken, ServiceAccountTokens } from './service-account-tokens.ts';
+export { ServiceAccountTokens } from './service-account-tokens.ts';
 export type { BoundToken, TokenQuestion } from './service-account-tokens.ts';
 export { ServiceDirectory } from './service-directory.ts';
-export { nodeStatusPatch, patchNodeStatus, patchPodStatus, podStatusPatch } from './status-patch.ts';
-export { missingPermissions, neededPermissions, permissionsSentence } from './permissions.ts';
+export { patchNodeStatus, patchPodStatus, podStatusPatch } from './status-patch.ts';
+export { missingPermissions, permissionsSentence } from './permissions.ts';
 export type { Permission } from './permissions.ts';

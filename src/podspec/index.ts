@@ -1,11 +1,4 @@
-export { expandCommand } from './command.ts';
-export { containerWaiting, ContainerWaitingError, isContainerWaiting } from './container-waiting.ts';
-export { allContainers, containerOf, formatPod, isSidecar } from './containers.ts';
-export { hostsFile } from './hosts-file.ts';
-export { podHostname, podName, type PodName } from './hostname.ts';
-export { computeQosClass, qosClass, type QosClass } from './qos.ts';
+/** A PodSpec made concrete. Rooms that need one rule import its file; this is what the daemon puts together. */
 export { createPodResolver } from './resolver.ts';
-export { containerLimits, containerRequests, podLimits, podRequests, type ResourceList } from './resources.ts';
 export type { ApiServerAddress } from './service-variables.ts';
 export type { PodSources, TokenRequest } from './sources.ts';
-export { containerUser, verifyRunAsNonRoot, type ImageUser } from './users.ts';
