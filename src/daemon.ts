@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Config } from './config/index.ts';
+import { type Config, flagValues, kubeletConfiguration } from './config/index.ts';
 import { BackOff } from './core/back-off.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { abortReason, codeOf, conflict, forbidden, invalidInput, messageOf } from './core/errors.ts';
@@ -10,7 +11,9 @@ import type { Logger } from './core/logger.ts';
 import type { KubeNode, Pod } from './core/objects.ts';
 import { Tasks } from './core/tasks.ts';
 import { Engine } from './engine/engine.ts';
+import { measuredRuntime } from './engine/measured-runtime.ts';
 import { machineFacts, type MachineFacts } from './host/machine.ts';
+import { NodeUsageReader } from './host/node-usage.ts';
 import { openStateDirectory } from './host/state-directory.ts';
 import {
   type Credentials,
@@ -23,11 +26,19 @@ import {
   podSubject,
   readClientCa,
   ReferencedObjects,
+  type RequestRecord,
   ServiceAccountTokens,
   ServiceDirectory,
   subjectAccessReview,
   tokenReview,
 } from './kube/index.ts';
+import {
+  type ClientMetrics,
+  createKubeletMetrics,
+  type KubeletMetrics,
+  registerNodeReadings,
+} from './metrics/kubelet-metrics.ts';
+import { registerBuildInfo } from './metrics/process-metrics.ts';
 import type { NodeHealth } from './node/node-status.ts';
 import { VirtualNode } from './node/virtual-node.ts';
 import { PodWorkers } from './pods/pod-workers.ts';
@@ -70,7 +81,8 @@ export interface Daemon {
 }
 
 /** The version of Kubernetes whose kubelet this node behaves as. */
-const kubernetesVersion = 'v1.36.3';
+const kubernetesVersion = '1.36.3';
+const kubeletVersion = `v${kubernetesVersion}+anylet.${packageVersion}`;
 const stopDeadlineMs = 20_000;
 
 /**
@@ -86,7 +98,7 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
   const undo: (() => unknown)[] = [];
   // The reverse of everything done so far; each step is given its chance whatever the others do.
   const unwind = async () => {
-    for (const step of undo.splice(0).reverse()) {
+    for (const step of undo.splice(0).toReversed()) {
       try {
         await step();
       } catch (err) {
@@ -99,29 +111,47 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
     const state = openStateDirectory(config.stateDir);
     undo.push(() => state.release());
 
-    let started: VirtualNode | undefined;
+    const registered: { node?: VirtualNode } = {};
     const healthChecks: readonly HealthCheck[] = [
       { name: 'ping', check: () => Promise.resolve() },
       { name: 'log', check: () => Promise.resolve() },
-      { name: 'syncloop', check: async () => started?.syncLoop() },
+      { name: 'syncloop', check: async () => registered.node?.syncLoop() },
     ];
     // First, for all that follows may have to wait: a daemon that waits is not ready, and not ill either.
     if (config.kubelet.healthzPort !== 0) {
-      const notReady = () => (signal.aborted ? 'the daemon is stopping' : whyNotReady(config.node.name, started?.node));
+      const notReady = () =>
+        signal.aborted ? 'the daemon is stopping' : whyNotReady(config.node.name, registered.node?.node);
       const health = createHealthServer({ checks: healthChecks, notReady, log: log.with({ room: 'server' }) });
       undo.push(() => health.close());
       await health.listen(config.kubelet.healthzAddress, config.kubelet.healthzPort);
     }
 
     const credentials = await loadCredentials({ kubeconfig: config.kubeconfig, env: parts.env, clock });
-    const client = new KubeClient({ credentials, clock, userAgent: `anylet/${packageVersion}` });
+    const metrics = createKubeletMetrics();
+    const client = new KubeClient({
+      credentials,
+      clock,
+      userAgent: `anylet/${packageVersion}`,
+      onRequest: (record) => countRequest(metrics.client, credentials.server.host, record),
+    });
     undo.push(() => client.close());
     // Before the client closes, or every watch would call that a fault.
     undo.push(() => stopping.abort(abortReason('the daemon is stopping')));
-    const recorder = new EventRecorder(client, { nodeName: config.node.name, clock, log: log.with({ room: 'events' }) });
+    const recorder = new EventRecorder(client, {
+      nodeName: config.node.name,
+      clock,
+      log: log.with({ room: 'events' }),
+    });
     undo.push(() => recorder.stop(2_000));
 
-    const { provider, apiServer } = await startProvider(config, { clock, log, recorder, signal: stopping.signal, server: client.server });
+    const { provider, apiServer } = await startProvider(config, {
+      clock,
+      log,
+      recorder,
+      signal: stopping.signal,
+      server: client.server,
+      metrics,
+    });
     undo.push(() => provider.close());
 
     await connect(client, config.node.name, { clock, log, signal });
@@ -139,12 +169,18 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
       clock,
       log: log.with({ room: 'pods' }),
       node: () => node.node,
-      resolver: (pod) => createPodResolver(pod, podSources(pod, { config, services, objects, tokens, apiServer, node: () => node.node.status?.allocatable ?? {} })),
+      resolver: (pod) => {
+        const allocatable = () => node.node.status?.allocatable ?? {};
+        const sources = { config, services, objects, tokens, apiServer, allocatable };
+        const resolver = (fresh: boolean) => createPodResolver(pod, podSources(pod, fresh, sources));
+        return { ...resolver(true), cached: resolver(false) };
+      },
       event: (pod, type, reason, message) => recorder.record(podSubject(pod), type, reason, message),
       forgotten: (uid) => {
         objects.forget(uid);
         tokens.forget(uid);
       },
+      metrics: metrics.pods,
     });
 
     const server = await startServer(config, {
@@ -156,6 +192,8 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
       log,
       signal,
       healthChecks,
+      machine,
+      metrics,
     });
     undo.push(() => server.server.close(5_000));
 
@@ -167,13 +205,16 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
         name: config.node.name,
         ips: config.node.ips,
         kubeletPort: server.port,
-        kubeletVersion: `${kubernetesVersion}+anylet.${packageVersion}`,
+        kubeletVersion,
         containerRuntimeVersion: provider.runtimeVersion,
         machine,
         capacity: capacityOf(config, machine),
-        declaredFeatures: provider.exec !== undefined && provider.portForward !== undefined ? ['ExtendWebSocketsToKubelet'] : [],
+        declaredFeatures:
+          provider.exec !== undefined && provider.portForward !== undefined ? ['ExtendWebSocketsToKubelet'] : [],
       },
-      taints: config.node.taints ?? [{ key: 'virtual-kubelet.io/provider', value: provider.name, effect: 'NoSchedule' }],
+      taints: config.node.taints ?? [
+        { key: 'virtual-kubelet.io/provider', value: provider.name, effect: 'NoSchedule' },
+      ],
       labels: config.node.labels,
       instanceID: state.instanceID,
       takeover: config.takeover,
@@ -188,7 +229,7 @@ export async function startDaemon(config: Config, parts: DaemonParts): Promise<D
     undo.push(() => workers.stop(5_000));
     await workers.start(signal);
     await node.ready();
-    started = node;
+    registered.node = node;
     log.info('node is ready', { node: config.node.name, provider: provider.name, port: server.port });
 
     const ended = Promise.withResolvers<void>();
@@ -223,11 +264,12 @@ interface ProviderParts {
   readonly recorder: EventRecorder;
   readonly signal: AbortSignal;
   readonly server: URL;
+  readonly metrics: KubeletMetrics;
 }
 
 async function startProvider(
   config: Config,
-  { clock, log, recorder, signal, server }: ProviderParts,
+  { clock, log, recorder, signal, server, metrics }: ProviderParts,
 ): Promise<{ provider: PodProvider; apiServer: ApiServerAddress | undefined }> {
   const plugin = await loadPlugin(config.provider.name);
   const stateDir = join(config.stateDir, 'provider', directoryName(config.provider.name));
@@ -241,7 +283,8 @@ async function startProvider(
     cluster: { dns: config.pods.clusterDNS, domain: config.pods.clusterDomain },
     clock,
     log: log.with({ room: 'provider' }),
-    events: (pod, type, reason, message, fieldPath) => recorder.record(podSubject(pod, fieldPath), type, reason, message),
+    events: (pod, type, reason, message, fieldPath) =>
+      recorder.record(podSubject(pod, fieldPath), type, reason, message),
     signal,
   };
   const created = await createProvider(plugin, config.provider.name, config.provider.config, context);
@@ -249,7 +292,7 @@ async function startProvider(
   const { hostname, port } = server;
   const direct = created.runtime.features.apiServerAddress === 'direct';
   const apiServer = direct ? { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) } : undefined;
-  return { provider: new Engine(created.runtime, context), apiServer };
+  return { provider: new Engine(measuredRuntime(created.runtime, metrics.runtime, clock), context), apiServer };
 }
 
 /** A folder name for whatever names a provider: a built-in's name, a package, a path. */
@@ -264,7 +307,7 @@ async function connect(
   { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<void> {
   const backOff = new BackOff(clock, { initialMs: 500, maxMs: 10_000 });
-  for (let said: string | undefined; ; ) {
+  for (let said: string | undefined; ;) {
     try {
       const missing = await missingPermissions(client, nodeName, signal);
       if (missing.length > 0) throw forbidden(permissionsSentence(missing));
@@ -273,7 +316,8 @@ async function connect(
       const code = codeOf(err);
       if (signal.aborted || code === 'Forbidden' || code === 'InvalidInput') throw err;
       const message = messageOf(err);
-      if (message !== said) log.warn('API server not reached, will be retried', { server: client.server.href, err: message });
+      if (message !== said)
+        log.warn('API server not reached, will be retried', { server: client.server.href, err: message });
       said = message;
       await clock.sleep(backOff.next(), signal);
     }
@@ -286,14 +330,15 @@ interface SourceParts {
   readonly objects: ReferencedObjects;
   readonly tokens: ServiceAccountTokens;
   readonly apiServer: ApiServerAddress | undefined;
-  node(): Readonly<Record<string, string>>;
+  readonly allocatable: () => Readonly<Record<string, string>>;
 }
 
-function podSources(pod: () => Pod, { config, services, objects, tokens, apiServer, node }: SourceParts) {
+function podSources(pod: () => Pod, fresh: boolean, parts: SourceParts) {
+  const { config, services, objects, tokens, apiServer, allocatable } = parts;
   const podUid = pod().metadata.uid;
   return {
-    configMap: (namespace: string, name: string) => objects.get('ConfigMap', namespace, name, { podUid, fresh: true }),
-    secret: (namespace: string, name: string) => objects.get('Secret', namespace, name, { podUid, fresh: true }),
+    configMap: (namespace: string, name: string) => objects.get('ConfigMap', namespace, name, { podUid, fresh }),
+    secret: (namespace: string, name: string) => objects.get('Secret', namespace, name, { podUid, fresh }),
     services: (namespace: string) => services.list(namespace),
     serviceAccountToken: async (of: Pod, request: { audience?: string; expirationSeconds: number }) => {
       const { name, uid, namespace } = of.metadata;
@@ -304,7 +349,7 @@ function podSources(pod: () => Pod, { config, services, objects, tokens, apiServ
       name: config.node.name,
       ips: config.node.ips,
       get allocatable() {
-        return node();
+        return allocatable();
       },
     },
     ...(apiServer === undefined ? {} : { apiServer }),
@@ -320,10 +365,12 @@ interface ServerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  readonly machine: MachineFacts;
+  readonly metrics: KubeletMetrics;
 }
 
 async function startServer(config: Config, parts: ServerParts): Promise<{ server: KubeletServer; port: number }> {
-  const { client, workers, provider, clock, log } = parts;
+  const { client, workers, provider, clock, log, machine, metrics } = parts;
   const { tlsCertFile: certFile, tlsPrivateKeyFile: keyFile, listenAddress, listenPort } = config.kubelet;
   const certificate =
     certFile !== undefined && keyFile !== undefined
@@ -335,11 +382,23 @@ async function startServer(config: Config, parts: ServerParts): Promise<{ server
           clock,
         });
   const clientCA = await clientCertificateAuthorities(config, parts);
+  registerMetrics(metrics, config, {
+    ...parts,
+    servingCertificate: certificate.cert,
+    clientCertificate: (await parts.credentials.tls()).cert,
+  });
+  const usage = new NodeUsageReader(clock, config.stateDir);
   const server = createKubeletServer({
     nodeName: config.node.name,
     pods: workers,
     running: () => Promise.resolve(runningPods(workers)),
     provider,
+    usage: (scope) => usage.read(scope),
+    machine,
+    metrics,
+    kubernetesVersion,
+    configuration: kubeletConfiguration(config),
+    flags: flagValues(config),
     authenticator: createAuthenticator({
       methods: [
         clientCertificates(clock),
@@ -376,6 +435,43 @@ async function startServer(config: Config, parts: ServerParts): Promise<{ server
   return { server, port };
 }
 
+interface MetricParts extends Pick<ServerParts, 'workers' | 'clock' | 'machine'> {
+  /** PEM. */
+  readonly servingCertificate: string;
+  readonly clientCertificate: Buffer | undefined;
+}
+
+/** Tells the metrics where to read what is not counted as it happens. */
+function registerMetrics(
+  { registry }: KubeletMetrics,
+  config: Config,
+  { workers, clock, machine, servingCertificate, clientCertificate }: MetricParts,
+): void {
+  const { operatingSystem, architecture } = machine;
+  registerBuildInfo(registry, { gitVersion: kubeletVersion, platform: `${operatingSystem}/${architecture}` });
+  const servingEnds = endOf(servingCertificate);
+  const clientEnds = clientCertificate === undefined ? undefined : endOf(clientCertificate);
+  registerNodeReadings(registry, {
+    nodeName: config.node.name,
+    counts: () => workers.counts(),
+    servingCertificateEnds: () => servingEnds,
+    clientCertificateEnds: () => clientEnds,
+    now: () => clock.now(),
+  });
+}
+
+/** When a certificate (PEM) ends, milliseconds since the epoch. */
+function endOf(certificate: string | Buffer): number {
+  return new X509Certificate(certificate).validToDate.getTime();
+}
+
+function countRequest({ requests, durations }: ClientMetrics, host: string, record: RequestRecord): void {
+  const { method, status, durationMs, verb } = record;
+  requests.add({ code: status === 0 ? '<error>' : String(status), method, host });
+  // How long a watch lasts is not how long an answer took.
+  if (verb !== 'watch') durations.observe({ verb: method, host }, durationMs / 1000);
+}
+
 /** From a file, else as the cluster publishes it, else the CA that the credentials trust. */
 async function clientCertificateAuthorities(
   config: Config,
@@ -404,7 +500,9 @@ function runningPods(workers: PodWorkers): RunningPod[] {
     name: report.name,
     namespace: report.namespace,
     uid: report.uid,
-    containers: report.containers.flatMap((c) => ('running' in c.state ? [{ name: c.name, image: c.imageID || (c.image ?? '') }] : [])),
+    containers: report.containers.flatMap((c) =>
+      'running' in c.state ? [{ name: c.name, image: c.imageID || (c.image ?? '') }] : [],
+    ),
   }));
 }
 
@@ -422,7 +520,9 @@ function capacityOf(config: Config, machine: MachineFacts): Record<string, strin
 function whyNotReady(name: string, node: KubeNode | undefined): string | undefined {
   if (node === undefined) return `node ${name} is not Ready yet: the daemon is starting`;
   const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  return ready?.status === 'True' ? undefined : `node ${name} is not Ready: ${ready?.message ?? 'no status has been written'}`;
+  return ready?.status === 'True'
+    ? undefined
+    : `node ${name} is not Ready: ${ready?.message ?? 'no status has been written'}`;
 }
 
 /** How long a backend may take to say how it is. */
@@ -431,7 +531,9 @@ const healthTimeoutMs = 5_000;
 async function healthOf(provider: PodProvider, config: Config, clock: Clock): Promise<NodeHealth> {
   try {
     await withTimeout(provider.health(), clock, `${provider.name} did not answer`);
-    const facts = (await withTimeout(provider.node?.() ?? Promise.resolve(undefined), clock, `${provider.name} did not answer`)) ?? {};
+    const facts =
+      (await withTimeout(provider.node?.() ?? Promise.resolve(undefined), clock, `${provider.name} did not answer`)) ??
+      {};
     return {
       problem: undefined,
       // What the operator set stands above what the backend says.
@@ -445,7 +547,9 @@ async function healthOf(provider: PodProvider, config: Config, clock: Clock): Pr
 
 async function withTimeout<T>(work: Promise<T>, clock: Clock, message: string): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const cancel = clock.after(healthTimeoutMs, () => late.reject(conflict(`${message} within ${healthTimeoutMs / 1000} s`)));
+  const cancel = clock.after(healthTimeoutMs, () =>
+    late.reject(conflict(`${message} within ${healthTimeoutMs / 1000} s`)),
+  );
   try {
     return await Promise.race([work, late.promise]);
   } finally {

@@ -107,7 +107,11 @@ function isLoopback(ip: string): boolean {
   return ip === '::1' || ip.startsWith('127.');
 }
 
-function defaultStateDir({ isRoot, homeDir }: Machine, env: Readonly<Record<string, string | undefined>>): string {
+/** Where the daemon of this user keeps its state. */
+export function defaultStateDir(
+  { isRoot, homeDir }: Machine,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
   if (isRoot) return '/var/lib/anylet';
   const base = env['XDG_STATE_HOME'];
   return join(base === undefined || base === '' ? join(homeDir, '.local', 'state') : base, 'anylet');

@@ -14,6 +14,8 @@ import { closest } from './suggestion.ts';
 export interface ConfigSources {
   /** By flag name without dashes; a boolean flag's value is a boolean. */
   readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  /** What a command has instead of the schema's defaults: by flag name, as text. */
+  readonly defaults?: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What relative paths in flags and variables start from; those in the file start from its folder. */
   readonly cwd: string;
@@ -55,6 +57,9 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       put(input, setting.path, text.value);
       origins.set(setting.path.join('.'), { label: text.from, base: sources.cwd });
     }
+    const standard = sources.defaults?.[setting.flag];
+    if (standard !== undefined && valueAt(input, setting.path) === undefined)
+      put(input, setting.path, fromText(setting.kind, standard));
     const origin = origins.get(setting.path.join('.')) ?? inFile;
     if (origin !== undefined) makeAbsolute(input, setting, origin.base);
   }

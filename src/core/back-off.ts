@@ -29,7 +29,8 @@ export class BackOff {
   next(): number {
     const { initialMs, maxMs, factor, resetAfterMs, jitter } = this.#options;
     const now = this.#clock.now();
-    if (now - this.#lastFailure > resetAfterMs + Math.min(maxMs, initialMs * factor ** this.#failures)) this.#failures = 0;
+    if (now - this.#lastFailure > resetAfterMs + Math.min(maxMs, initialMs * factor ** this.#failures))
+      this.#failures = 0;
     const base = Math.min(maxMs, initialMs * factor ** this.#failures);
     this.#failures++;
     this.#lastFailure = now;

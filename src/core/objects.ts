@@ -35,13 +35,22 @@ import type {
 } from '@kubernetes/client-node';
 
 /** The JSON form of a generated type: every `Date` is an RFC 3339 string. */
-export type Wire<T> = T extends Date ? string : T extends readonly (infer U)[] ? Wire<U>[] : T extends object ? { [K in keyof T]: Wire<T[K]> } : T;
+export type Wire<T> = T extends Date
+  ? string
+  : T extends readonly (infer U)[]
+    ? Wire<U>[]
+    : T extends object
+      ? { [K in keyof T]: Wire<T[K]> }
+      : T;
 
 /** Metadata of an object that an API server has stored. */
 export type StoredMeta = Wire<V1ObjectMeta> & { name: string; uid: string };
 
 /** A pod as the API server serves it: name, namespace, UID and spec are always there. */
-export type Pod = Omit<Wire<V1Pod>, 'metadata' | 'spec'> & { metadata: StoredMeta & { namespace: string }; spec: PodSpec };
+export type Pod = Omit<Wire<V1Pod>, 'metadata' | 'spec'> & {
+  metadata: StoredMeta & { namespace: string };
+  spec: PodSpec;
+};
 
 export type PodSpec = Wire<V1PodSpec>;
 export type PodStatus = Wire<V1PodStatus>;

@@ -19,7 +19,8 @@ export class Tasks {
       try {
         await fn();
       } catch (err) {
-        if (!isAbort(err)) this.#log.error('background task failed', { task: name, err: messageOf(err), stack: (err as Error).stack });
+        if (!isAbort(err))
+          this.#log.error('background task failed', { task: name, err: messageOf(err), stack: (err as Error).stack });
       }
     })();
     this.#running.add(task);

@@ -20,7 +20,11 @@ export function measuredRuntime(runtime: ContainerRuntime, metrics: RuntimeMetri
       metrics.durations.observe(type, (clock.now() - startedAt) / 1000);
     }
   };
-  const { exec, attach, portForward, stats, node } = runtime;
+  const exec = runtime.exec?.bind(runtime);
+  const attach = runtime.attach?.bind(runtime);
+  const portForward = runtime.portForward?.bind(runtime);
+  const stats = runtime.stats?.bind(runtime);
+  const node = runtime.node?.bind(runtime);
   return {
     name: runtime.name,
     runtimeVersion: runtime.runtimeVersion,
@@ -43,14 +47,13 @@ export function measuredRuntime(runtime: ContainerRuntime, metrics: RuntimeMetri
     startContainer: (id) => measured('start_container', () => runtime.startContainer(id)),
     stopContainer: (id, graceSeconds) => measured('stop_container', () => runtime.stopContainer(id, graceSeconds)),
     removeContainer: (id) => measured('remove_container', () => runtime.removeContainer(id)),
-    ...(exec && { exec: (id, request) => measured('exec', () => exec.call(runtime, id, request)) }),
-    ...(attach && { attach: (id, request) => measured('attach', () => attach.call(runtime, id, request)) }),
+    ...(exec && { exec: (id, request) => measured('exec', () => exec(id, request)) }),
+    ...(attach && { attach: (id, request) => measured('attach', () => attach(id, request)) }),
     ...(portForward && {
-      portForward: (id, port, stream, signal) =>
-        measured('port_forward', () => portForward.call(runtime, id, port, stream, signal)),
+      portForward: (id, port, stream, signal) => measured('port_forward', () => portForward(id, port, stream, signal)),
     }),
-    ...(stats && { stats: (scope) => measured('list_container_stats', () => stats.call(runtime, scope)) }),
-    ...(node && { node: () => node.call(runtime) }),
+    ...(stats && { stats: (scope) => measured('list_container_stats', () => stats(scope)) }),
+    ...(node && { node }),
     health: () => measured('status', () => runtime.health()),
     close: () => runtime.close(),
   };

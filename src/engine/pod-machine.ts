@@ -297,7 +297,8 @@ export class PodMachine {
       return;
     const { stateDir, clock, log } = this.#parts.context;
     try {
-      await refreshVolumes(this.#pod, stateDir, this.#resolver, this.records.sandbox?.podIPs ?? [], clock);
+      const resolver = this.#resolver.cached ?? this.#resolver;
+      await refreshVolumes(this.#pod, stateDir, resolver, this.records.sandbox?.podIPs ?? [], clock);
     } catch (err) {
       // What is there stays; the kubelet, too, only tries again.
       log.debug('volumes not refreshed', { pod: this.#name(), uid: this.ref.uid, err: messageOf(err) });

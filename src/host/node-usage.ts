@@ -64,10 +64,12 @@ export class NodeUsageReader {
 
   #cpu(at: number, stat: string | undefined): CpuUsage {
     const usage = stat === undefined ? cpuTimeOfNode() : cpuTime(stat);
-    const { at: before = 0, usage: used = 0 } = this.#last ?? {};
-    if (this.#last !== undefined && at - before >= shortestRateMs)
-      this.#usageNanoCores = Math.max(0, Math.round((usage - used) / ((at - before) / 1000)));
-    if (this.#last === undefined || at - before >= shortestRateMs) this.#last = { at, usage };
+    // Before there is a second measurement: the average since the machine was started.
+    const since = this.#last ?? { at: at - uptime() * 1000, usage: 0 };
+    if (at - since.at >= shortestRateMs) {
+      this.#usageNanoCores = Math.max(0, Math.round((usage - since.usage) / ((at - since.at) / 1000)));
+      this.#last = { at, usage };
+    }
     const stalled = pressure('cpu');
     return {
       at,
@@ -147,16 +149,24 @@ function fields(text: string, line: RegExp): Map<string, number> {
 const ownInterface = /^(?!lo$|veth|docker|cni|br-|ifb|cali|flannel)/;
 
 /** `/proc/net/dev`, the interface of the default route (`/proc/net/route`) first. */
-export function networkOf(
-  at: number,
-  dev: string | undefined,
-  route: string | undefined,
-): NetworkUsage | undefined {
+export function networkOf(at: number, dev: string | undefined, route: string | undefined): NetworkUsage | undefined {
   const interfaces = (dev ?? '').split('\n').flatMap((line): InterfaceUsage[] => {
     const [, name, rest] = /^\s*(\S+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || rest === undefined || !ownInterface.test(name)) return [];
-    const [rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0, , , , , txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0] =
-      rest.split(/\s+/).map(Number);
+    const [
+      rxBytes = 0,
+      rxPackets = 0,
+      rxErrors = 0,
+      rxDropped = 0,
+      ,
+      ,
+      ,
+      ,
+      txBytes = 0,
+      txPackets = 0,
+      txErrors = 0,
+      txDropped = 0,
+    ] = rest.split(/\s+/).map(Number);
     return [{ name, rxBytes, rxPackets, rxErrors, rxDropped, txBytes, txPackets, txErrors, txDropped }];
   });
   if (interfaces.length === 0) return undefined;
@@ -169,7 +179,7 @@ function processesOf(at: number): NodeUsage['processes'] {
     Number(read(path) ?? Number.NaN),
   );
   const current = Number(/^\S+ \S+ \S+ \d+\/(\d+)/.exec(read('/proc/loadavg') ?? '')?.[1]);
-  const max = Math.min(...[pids, threads].filter((limit) => limit !== undefined && !Number.isNaN(limit)) as number[]);
+  const max = Math.min(...([pids, threads].filter((limit) => limit !== undefined && !Number.isNaN(limit)) as number[]));
   if (Number.isNaN(current) || !Number.isFinite(max)) return undefined;
   return { at, max, current };
 }

@@ -1,3 +1,4 @@
+import { registerProcessMetrics, registerProcessStart } from './process-metrics.ts';
 import { exponentialBuckets, Registry } from './registry.ts';
 
 /**
@@ -27,10 +28,14 @@ export type HealthMetrics = ReturnType<typeof healthMetrics>;
 
 export function createKubeletMetrics(): KubeletMetrics {
   const registry = new Registry();
+  const probeRegistry = new Registry();
   const sliRegistry = new Registry();
+  registerProcessMetrics(registry);
+  registerProcessStart(probeRegistry);
+  registerProcessStart(sliRegistry);
   return {
     registry,
-    probeRegistry: new Registry(),
+    probeRegistry,
     sliRegistry,
     http: httpMetrics(registry),
     client: clientMetrics(registry),
@@ -269,7 +274,8 @@ export function registerNodeReadings(registry: Registry, node: NodeReadings): vo
       help: 'Number of containers currently running',
       labels: ['container_state'],
     },
-    () => Object.entries(node.counts().containers).map(([state, value]) => ({ labels: { container_state: state }, value })),
+    () =>
+      Object.entries(node.counts().containers).map(([state, value]) => ({ labels: { container_state: state }, value })),
   );
   registry.reading(
     {

@@ -45,9 +45,8 @@ export function registerProcessMetrics(registry: Registry): void {
       { name: 'process_open_fds', help: 'Number of open file descriptors.', type: 'gauge' },
       () => readdirSync('/proc/self/fd').length,
     );
-    registry.reading(
-      { name: 'process_max_fds', help: 'Maximum number of open file descriptors.', type: 'gauge' },
-      () => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Infinity),
+    registry.reading({ name: 'process_max_fds', help: 'Maximum number of open file descriptors.', type: 'gauge' }, () =>
+      Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Infinity),
     );
   }
   registry.reading(

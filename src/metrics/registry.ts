@@ -1,4 +1,12 @@
-import { exposition, goNumber, type Label, type MetricFamily, type MetricType, type Sample, type Stability } from './exposition.ts';
+import {
+  exposition,
+  goNumber,
+  type Label,
+  type MetricFamily,
+  type MetricType,
+  type Sample,
+  type Stability,
+} from './exposition.ts';
 
 /** What a metric is called and what it counts. */
 export interface MetricDefinition<L extends string = string> {

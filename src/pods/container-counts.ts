@@ -2,7 +2,7 @@ import type { Pod } from '../core/objects.ts';
 import type { PodMetrics } from '../metrics/kubelet-metrics.ts';
 import type { ContainerReport, PodReport } from '../providers/contract.ts';
 
-/** What a kubelet puts into `started_containers_errors_total` instead of a start. */
+/** Reasons of containers that ended without having started; a kubelet counts them as errors. */
 const startErrors = new Set(['StartError', 'ContainerCannotRun', 'RunContainerError', 'CreateContainerError']);
 
 /** Counts the instances that began and ended between two reports on a pod. */
@@ -14,19 +14,19 @@ export function countContainers(
 ): void {
   for (const container of after.containers) {
     const known = before?.containers.find(({ name }) => name === container.name);
-    // Most reports change one container of a pod, if any.
-    if (known?.state === container.state && known.lastState === container.lastState) continue;
-    const type = containerType(spec, container.name);
+    const begun = begunOf(container);
     const end = endOf(container);
-    const failed = startErrors.has(end?.reason ?? '');
-    if (begunOf(container) !== undefined && begunOf(container) !== begunOf(known)) {
-      if (failed && end?.containerID === begunOf(container)) {
-        metrics.containerStartErrors.add({ container_type: type, code: end?.reason ?? '' });
-      } else metrics.containersStarted.add({ container_type: type });
+    const hasBegun = begun !== undefined && begun !== begunOf(known);
+    const hasEnded = end?.id !== undefined && end.id !== endOf(known)?.id;
+    if (!hasBegun && !hasEnded) continue;
+    const type = { container_type: containerType(spec, container.name) };
+    if (hasEnded && startErrors.has(end.reason)) {
+      metrics.containerStartErrors.add({ ...type, code: end.reason });
+      continue;
     }
-    if (end?.containerID !== undefined && end.containerID !== endOf(known)?.containerID && !failed) {
-      const { exitCode, reason = '' } = end;
-      metrics.containersTerminated.add({ container_type: type, exit_code: String(exitCode), reason });
+    if (hasBegun) metrics.containersStarted.add(type);
+    if (hasEnded) {
+      metrics.containersTerminated.add({ ...type, exit_code: String(end.exitCode), reason: end.reason });
     }
   }
 }
@@ -34,12 +34,18 @@ export function countContainers(
 /** The newest instance that has run. */
 function begunOf(container: ContainerReport | undefined): string | undefined {
   if (container === undefined) return undefined;
-  return 'running' in container.state ? container.containerID : endOf(container)?.containerID;
+  return 'running' in container.state ? container.containerID : endOf(container)?.id;
 }
 
-function endOf(container: ContainerReport | undefined) {
-  if (container === undefined) return undefined;
-  return 'terminated' in container.state ? container.state.terminated : container.lastState?.terminated;
+/** The newest instance that has ended. */
+function endOf({ state, lastState, containerID }: Partial<ContainerReport> = {}) {
+  if (state !== undefined && 'terminated' in state) {
+    const { exitCode, reason = '' } = state.terminated;
+    return { id: state.terminated.containerID ?? containerID, exitCode, reason };
+  }
+  if (lastState === undefined) return undefined;
+  const { exitCode, reason = '' } = lastState.terminated;
+  return { id: lastState.terminated.containerID, exitCode, reason };
 }
 
 function containerType(spec: Pod['spec'] | undefined, name: string): string {

@@ -79,11 +79,14 @@ export class PodWorkers {
 
   /** Resolves when the provider's and then the API server's listing have been taken in. */
   async start(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.#stop.abort(signal.reason), { once: true });
+    const abandon = () => this.#stop.abort(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
     const held = new Promise<void>((synced) => this.#tasks.run('watch provider', () => this.#watchProvider(synced)));
     await waitWith(held, signal);
     const listed = new Promise<void>((synced) => this.#tasks.run('watch pods', () => this.#watchPods(synced)));
     await waitWith(listed, signal);
+    // From here on only `stop` ends it: whoever is asked to end wants to hear how the pods do.
+    signal.removeEventListener('abort', abandon);
   }
 
   /** Stops telling and being told; pods go on as they are. Writes what is still to be written, until the deadline. */
@@ -123,7 +126,8 @@ export class PodWorkers {
     for (const report of this.#reports.values()) {
       if (report.sandboxReady) runningPods++;
       for (const { state, lastState } of report.containers) {
-        const runs = 'running' in state ? 'running' : 'terminated' in state || lastState !== undefined ? 'exited' : undefined;
+        const runs =
+          'running' in state ? 'running' : 'terminated' in state || lastState !== undefined ? 'exited' : undefined;
         if (runs !== undefined) containers[runs] = (containers[runs] ?? 0) + 1;
       }
     }

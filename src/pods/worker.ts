@@ -86,7 +86,10 @@ export class PodWorker {
   /** Where it is in its life, in a kubelet's words. */
   get standing(): Pick<NodeCounts['workingPods'][number], 'lifecycle' | 'config'> {
     const { stage } = this.#state;
-    return { lifecycle: stage === 'new' || stage === 'syncing' ? 'sync' : stage, config: this.#removed ? 'orphan' : 'desired' };
+    return {
+      lifecycle: stage === 'new' || stage === 'syncing' ? 'sync' : stage,
+      config: this.#removed ? 'orphan' : 'desired',
+    };
   }
 
   /** The pod with the status that this node last computed. */

@@ -307,6 +307,8 @@ export interface PodResolver {
    * that is not optional is missing.
    */
   volume(name: string, podIPs: readonly string[]): Promise<VolumeContent>;
+  /** The same answers, up to half a minute old: for what is looked at again and again. Absent: ask this one. */
+  readonly cached?: PodResolver;
 }
 
 export interface ResolvedContainer {

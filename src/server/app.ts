@@ -2,17 +2,20 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
+import type { HttpMetrics } from '../metrics/kubelet-metrics.ts';
 import { gate, type GateOptions } from './auth/gate.ts';
 import { bodyLimit } from './body-limit.ts';
 import type { Endpoint } from './endpoint.ts';
 import { mux } from './mux.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { requestLog } from './request-log.ts';
+import { requestMetrics } from './request-metrics.ts';
 import { answerRefusal } from './text-answer.ts';
 
 export interface AppOptions extends GateOptions {
   readonly endpoints: readonly Endpoint[];
   readonly clock: Clock;
+  readonly metrics: HttpMetrics;
   /** Largest body that is read and dropped. */
   readonly bodyLimitBytes: number;
 }
@@ -21,13 +24,14 @@ export interface AppOptions extends GateOptions {
  * The kubelet API as an Express application. The order is the kubelet's: unknown paths are 404 to everybody, then
  * who it is and whether they may, and only then whether there is such an endpoint and method.
  */
-export function createApp({ endpoints, clock, bodyLimitBytes, ...gateOptions }: AppOptions): Express {
+export function createApp({ endpoints, clock, metrics, bodyLimitBytes, ...gateOptions }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
 
   app.use(requestLog(gateOptions.log, clock));
+  app.use(requestMetrics(metrics, clock));
   app.use(bodyLimit(bodyLimitBytes));
   app.use(mux(endpoints));
   app.use(gate(gateOptions));

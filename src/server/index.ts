@@ -19,4 +19,5 @@ export {
   type SelfSignedOptions,
   type ServingCertificate,
 } from './serving-certificate.ts';
+export type { MachineLabels } from './stats/cadvisor-metrics.ts';
 export type { TlsSettings } from './tls-settings.ts';

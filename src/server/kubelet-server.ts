@@ -6,6 +6,8 @@ import type { Express } from 'express';
 import type { Clock } from '../core/clock.ts';
 import { conflict, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { NodeUsage, UsageScope } from '../core/resource-usage.ts';
+import type { KubeletMetrics } from '../metrics/kubelet-metrics.ts';
 import type { PodProvider } from '../providers/contract.ts';
 import { createApp } from './app.ts';
 import type { Authenticator } from './auth/authenticator.ts';
@@ -13,13 +15,20 @@ import type { Authorizer } from './auth/authorizer.ts';
 import { Connections } from './connections.ts';
 import type { PodSource, RunningPod } from './pod-source.ts';
 import { attach } from './routes/attach.ts';
+import { checkpoint } from './routes/checkpoint.ts';
+import { configz } from './routes/configz.ts';
 import { containerLogs } from './routes/container-logs.ts';
+import { disabled } from './routes/disabled.ts';
 import { exec } from './routes/exec.ts';
 import { healthz, type HealthCheck } from './routes/healthz.ts';
+import { metrics } from './routes/metrics.ts';
 import { podList, runningPods } from './routes/pods.ts';
 import { portForward } from './routes/port-forward.ts';
 import { run } from './routes/run.ts';
-import { unsupported } from './routes/unsupported.ts';
+import { statsSummary } from './routes/stats-summary.ts';
+import { zPages } from './routes/z-pages.ts';
+import type { MachineLabels } from './stats/cadvisor-metrics.ts';
+import { usageSource } from './stats/usage-source.ts';
 import { secureContextOptions, type TlsSettings } from './tls-settings.ts';
 import { bridgeUpgrades, offersUpgrade } from './upgrade.ts';
 import { visibleLogger } from './visible-logger.ts';
@@ -31,7 +40,19 @@ export interface KubeletServerOptions {
   /** The pods that run now, for `/runningpods/`. */
   running(): Promise<readonly RunningPod[]>;
   /** A method that is absent is a capability that the node does not have. */
-  readonly provider: Pick<PodProvider, 'name' | 'logs' | 'exec' | 'attach' | 'portForward'>;
+  readonly provider: Pick<PodProvider, 'name' | 'logs' | 'exec' | 'attach' | 'portForward' | 'stats'>;
+  /** What the machine uses, for the endpoints about resource usage. */
+  readonly usage: (scope: UsageScope) => Promise<NodeUsage>;
+  /** What the Node says of the machine. */
+  readonly machine: MachineLabels;
+  /** What the node counts of itself. */
+  readonly metrics: KubeletMetrics;
+  /** The version of Kubernetes that the node behaves as, e.g. `1.36.3`. */
+  readonly kubernetesVersion: string;
+  /** A `KubeletConfiguration` for `/configz`; holds no secrets. */
+  readonly configuration: object;
+  /** Settings by the names of their flags, for `/flagz`; hold no secrets. */
+  readonly flags: Readonly<Record<string, string>>;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly healthChecks: readonly HealthCheck[];
@@ -106,8 +127,20 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
       creationTimeoutMs: limits.streamCreationTimeoutMs,
     },
   };
+  const usage = usageSource({ nodeName, node: options.usage, provider, pods });
+  // Those that are handlers of their own in the kubelet; `/statusz` names them.
+  const handlers = [
+    ...healthz(options.healthChecks, options.metrics.health),
+    ...metrics({ metrics: options.metrics, usage, machine: options.machine, log }),
+    configz(options.configuration),
+    ...disabled(),
+  ];
+  const paths = [...handlers.flatMap((handler) => handler.paths), '/flagz'];
   const endpoints = [
-    ...healthz(options.healthChecks),
+    ...handlers,
+    ...zPages({ clock, kubernetesVersion: options.kubernetesVersion, flags: options.flags, paths }),
+    statsSummary(usage),
+    checkpoint(pods, provider),
     podList(pods),
     runningPods(() => options.running()),
     containerLogs({ pods, provider, clock, stopping: stopping.signal }),
@@ -115,11 +148,11 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
     exec(taking),
     attach(taking),
     portForward(taking),
-    ...unsupported(),
   ];
   const app = createApp({
     endpoints,
     clock,
+    metrics: options.metrics.http,
     log,
     nodeName,
     authenticator,

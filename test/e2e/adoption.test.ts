@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -29,6 +30,14 @@ const isAlive = (pid: number) => readProcess(pid)?.zombie === false;
 const alone = (name: string) =>
   `echo start >> ${file(name)}; exec 9> ${file(`${name}.lock`)}; flock -n 9 || echo twice >> ${file(name)};`;
 const runner = (name: string) => sh(`${alone(name)} setsid sleep 27182 & sleep 27182 & echo up; ${untilTerminated()}`);
+
+/** The main processes of all containers: a shim's children, by their number. */
+function mainProcesses(): number[] {
+  const shims = shimProcesses(node.stateDir).map(({ pid }) => pid);
+  return containerProcesses(node.stateDir).flatMap(({ pid }) =>
+    shims.includes(readProcess(pid)?.parent ?? 0) ? [pid] : [],
+  );
+}
 
 /** What must not change when the daemon comes back. */
 const identity = (pod: Pod | undefined) => {
@@ -84,12 +93,12 @@ describe('a daemon that is killed', () => {
     const names = ['steady', 'second-life', 'ticking'];
     const before = names.map((name) => identity(node.pods.get(name)));
     const [shim] = shimProcesses(node.stateDir);
-    const processes = containerProcesses(node.stateDir).filter(({ command }) => !/sleep 0/.test(command));
+    const running = mainProcesses();
     expect(before[1]).toMatchObject({ restartCount: 1 });
 
     await node.daemon.stop('SIGKILL');
     expect(shimProcesses(node.stateDir)).toEqual([shim]);
-    expect(containerProcesses(node.stateDir)).toEqual(expect.arrayContaining(processes));
+    expect(mainProcesses()).toEqual(running);
     // Meanwhile life goes on: one container ends, and a pod is created.
     writeFileSync(file('go'), '');
     await eventually(() => !existsSync(file('go')), 'the container to end');
@@ -100,7 +109,7 @@ describe('a daemon that is killed', () => {
     expect(after.map((pod) => identity(pod))).toEqual(before);
     expect(after.every((pod) => isReady(pod))).toBe(true);
     expect(shimProcesses(node.stateDir)).toEqual([shim]);
-    expect(containerProcesses(node.stateDir)).toEqual(expect.arrayContaining(processes));
+    expect(mainProcesses().filter((pid) => running.includes(pid))).toHaveLength(names.length);
     expect(lines('steady')).toEqual(['start']);
     expect(lines('second-life')).toEqual(['start', 'start']);
     await node.podPhase('meanwhile', 'Succeeded');
@@ -137,6 +146,35 @@ describe('a daemon that is killed', () => {
   });
 });
 
+describe('a daemon that is killed while it starts pods', () => {
+  it.each([1, 4, 8])('runs none of them twice: at start number %d', async (moment) => {
+    const names = Array.from({ length: 10 }, (_, at) => `at-${moment}-${at}`);
+    await node.apply(...names.map((name) => node.pod(name, { command: runner(name) }, { nodeName: node.name })));
+    await eventually(
+      () => names.filter((name) => lines(name).length > 0).length >= moment,
+      `${moment} containers to start`,
+    );
+    await node.daemon.stop('SIGKILL');
+    await restarted();
+    for (const name of names) expect(containerOf(await node.podReady(name))?.restartCount).toBe(0);
+    for (const name of names) expect([name, ...lines(name)]).toEqual([name, 'start']);
+    await node.kubectl(['delete', 'pod', '--grace-period=1', ...names]);
+  });
+
+  it('together with the shim lets none run twice at once', async () => {
+    const names = Array.from({ length: 10 }, (_, at) => `both-${at}`);
+    await node.apply(...names.map((name) => node.pod(name, { command: runner(name) }, { nodeName: node.name })));
+    await eventually(() => names.filter((name) => lines(name).length > 0).length >= 4, 'some containers to start');
+    const [shim] = shimProcesses(node.stateDir);
+    process.kill(shim!.pid, 'SIGKILL');
+    await node.daemon.stop('SIGKILL');
+    await restarted();
+    for (const name of names) await node.podReady(name);
+    for (const name of names) expect([name, ...new Set(lines(name))]).toEqual([name, 'start']);
+    await node.kubectl(['delete', 'pod', '--grace-period=1', ...names]);
+  });
+});
+
 describe('a shim that is killed', () => {
   it.each([
     { who: 'the shim alone', withDaemon: false },
@@ -144,22 +182,18 @@ describe('a shim that is killed', () => {
   ])(
     'takes its containers with it, which are 137 and restarted by policy, never twice at once: $who',
     async ({ withDaemon }) => {
-      const last = withDaemon ? 'last-2' : 'last-1';
-      await node.runPod(last, { command: runner(last) }, { restartPolicy: 'Never' });
-      const before = identity(node.pods.get('steady'));
-      const starts = lines('steady').length;
+      const [back, last] = withDaemon ? ['back-2', 'last-2'] : ['back-1', 'last-1'];
+      await node.apply(node.pod(last, { command: runner(last) }, { restartPolicy: 'Never' }));
+      const before = identity(await node.runPod(back, { command: runner(back) }));
+      await node.podReady(last);
       const [shim] = shimProcesses(node.stateDir);
       const old = containerProcesses(node.stateDir).map(({ pid }) => pid);
       if (withDaemon) await node.daemon.stop('SIGKILL');
       process.kill(shim!.pid, 'SIGKILL');
       if (withDaemon) await restarted();
 
-      const after = await node.pods.untilObject(
-        'steady',
-        (pod) => isReady(pod) && containerOf(pod)?.restartCount === before.restartCount! + 1,
-        'runs again',
-        60_000,
-      );
+      const again = (pod: Pod) => isReady(pod) && identity(pod).restartCount === 1;
+      const after = await node.pods.untilObject(back, again, 'runs again');
       expect(containerOf(after)?.lastState?.terminated).toMatchObject({
         exitCode: 137,
         reason: 'Error',
@@ -167,14 +201,14 @@ describe('a shim that is killed', () => {
         startedAt: before.startedAt,
       });
       expect(identity(after).id).not.toBe(before.id);
-      expect(lines('steady')).toEqual(Array(starts + 1).fill('start'));
+      expect(lines(back)).toEqual(['start', 'start']);
       expect(old.filter(isAlive)).toEqual([]);
 
       const ended = await node.podPhase(last, 'Failed');
       expect(containerOf(ended)?.state?.terminated).toMatchObject({ exitCode: 137, reason: 'Error' });
       expect(lines(last)).toEqual(['start']);
       expect(shimProcesses(node.stateDir)).toHaveLength(1);
-      await node.kubectl(['delete', 'pod', last]);
+      await node.kubectl(['delete', 'pod', back, last]);
     },
   );
 });
@@ -288,12 +322,22 @@ describe('SIGTERM', () => {
   it('ends the daemon and leaves the pods, the default', async () => {
     await node.runPod('left', { command: runner('left') });
     const before = identity(node.pods.get('left'));
-    const pids = () => containerProcesses(node.stateDir).map(({ pid }) => pid);
-    await node.logged('left', /up/);
-    const running = pids();
+    const running = mainProcesses();
+    // Sessions that are open do not hold it up.
+    const session = (...args: string[]) => {
+      const child = spawnKubectl(['--namespace', node.namespace, ...args], { kubeconfig: node.kubeconfig });
+      child.stderr.resume();
+      return { child, began: once(child.stdout, 'data'), ended: once(child, 'close') };
+    };
+    const sessions = [session('logs', '-f', 'left'), session('exec', '-i', 'left', '--', ...sh('echo hello; cat'))];
+    await Promise.all(sessions.map(({ began }) => began));
+    const askedAt = performance.now();
     expect(await node.daemon.stop()).toEqual({ code: 0, signal: null });
+    expect(performance.now() - askedAt).toBeLessThan(4_000);
+    await Promise.all(sessions.map(({ ended }) => ended));
     expect(node.daemon.said('stopped')).toBeDefined();
-    expect(pids()).toEqual(expect.arrayContaining(running));
+    // What the session had started ends with it; the containers do not.
+    await eventually(() => isDeepStrictEqual(mainProcesses(), running), 'the containers only to run');
     expect(existsSync(join(node.stateDir, 'daemon.lock'))).toBe(false);
     await restarted();
     expect(identity(await lookedAgain('left'))).toEqual(before);
@@ -304,14 +348,22 @@ describe('SIGTERM', () => {
     expect(await node.daemon.stop()).toEqual({ code: 0, signal: null });
     await restarted({ args: ['--shutdown-pods', 'stop'] });
     await node.runPod('stopped', {
-      command: sh(`trap 'echo end >> ${file('stopped')}; exit 0' TERM; sleep 100000 & wait`),
+      command: sh(`trap 'echo end >> ${file('stopped')}; exit 0' TERM; echo up; sleep 100000 & wait`),
     });
+    await node.logged('stopped', /up/);
     expect(await node.daemon.stop()).toEqual({ code: 0, signal: null });
     expect(lines('stopped')).toEqual(['end']);
     expect(containerProcesses(node.stateDir)).toEqual([]);
     await eventually(() => shimProcesses(node.stateDir).length === 0, 'the shim to end');
     expect(leftoverFiles(node.stateDir).filter((path) => /sock$|\/shims\/|daemon.lock/.test(path))).toEqual([]);
+    // The pods are still this node's: the next start runs them again.
     await restarted();
+    const again = await node.pods.untilObject(
+      'stopped',
+      (pod) => isReady(pod) && identity(pod).restartCount === 1,
+      'runs again',
+    );
+    expect(containerOf(again)?.lastState?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' });
   });
 });
 

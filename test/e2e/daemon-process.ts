@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,6 +117,11 @@ export class DaemonProcess {
 /** An empty directory of its own under the system's temporary one, whose path is short enough for sockets. */
 export class ScratchDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'anylet-e2e-'));
+
+  constructor() {
+    // A container under another user has to pass.
+    chmodSync(this.path, 0o711);
+  }
 
   file(...names: string[]): string {
     return join(this.path, ...names);

@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { ContainerStateTerminated, Pod } from '../../src/core/objects.ts';
 import { eventually } from './eventually.ts';
 import { containerProcesses, leftoverFiles } from './leftovers.ts';
-import { isReady, sh, testNode, untilTerminated } from './test-node.ts';
+import { isReady, obedient, sh, testNode, untilTerminated } from './test-node.ts';
 
 const node = testNode('deletion');
 
@@ -29,8 +29,9 @@ const deaf = (word: string) =>
 describe('kubectl delete pod', () => {
   it('asks the main process to leave, shows how it left, and only then lets the object go', async () => {
     const pod = await node.runPod('polite', {
-      command: sh(`trap 'echo leaving; sleep 0.3; exit 5' TERM; sleep 1001 & wait`),
+      command: sh(`trap 'echo leaving; sleep 0.3; exit 5' TERM; echo up; sleep 1001 & wait`),
     });
+    await node.logged('polite', /up/);
     await node.kubectl(['delete', 'pod', 'polite']);
     await gone(pod);
     expect(lastOf(pod).status?.phase).toBe('Failed');
@@ -44,7 +45,8 @@ describe('kubectl delete pod', () => {
   });
 
   it('shows a pod that leaves with 0 as Succeeded', async () => {
-    const pod = await node.runPod('content', { command: sh(untilTerminated(0)) });
+    const pod = await node.runPod('content', { command: sh(obedient(0)) });
+    await node.logged('content', /up/);
     await node.kubectl(['delete', 'pod', 'content']);
     await gone(pod);
     expect(lastOf(pod).status?.phase).toBe('Succeeded');
@@ -65,7 +67,8 @@ describe('kubectl delete pod', () => {
 
   it('sends the stop signal to the main process only, and SIGKILL to what it leaves behind', async () => {
     const child = `sh -c 'trap "echo asked >> ${file('child')}" TERM; while :; do sleep 0.05; done; : 1003'`;
-    const pod = await node.runPod('parent', { command: sh(`${child} & trap 'exit 0' TERM; sleep 1003 & wait`) });
+    const pod = await node.runPod('parent', { command: sh(`${child} & ${obedient(0, 1003)}`) });
+    await node.logged('parent', /up/);
     await eventually(() => running('1003').length >= 2, 'its child to run');
     await node.kubectl(['delete', 'pod', 'parent']);
     await gone(pod);
@@ -100,10 +103,11 @@ describe('kubectl delete pod', () => {
   });
 
   it('leaves an object with finalizers as it ended, and a daemon that waits for it', async () => {
-    const pod = node.pod('finalized', { command: sh(untilTerminated(6)) }) as { metadata: object };
+    const pod = node.pod('finalized', { command: sh(obedient(6)) }) as { metadata: object };
     Object.assign(pod.metadata, { finalizers: ['example.com/hold'] });
     await node.apply(pod);
     const created = await node.podReady('finalized');
+    await node.logged('finalized', /up/);
     await node.kubectl(['delete', 'pod', 'finalized', '--wait=false']);
     const ended = await node.podPhase('finalized', 'Failed');
     expect(endOf(ended)).toMatchObject({ exitCode: 6 });
@@ -189,15 +193,15 @@ describe('a pod that is deleted before it runs', () => {
 
 describe('a deletion that the daemon did not see', () => {
   it('is found by its next listing', async () => {
-    const command = (word: string) => sh(`trap 'exit 9' TERM; sleep ${word} & wait`);
     await node.apply(
-      node.pod('vanished', { command: command('3001') }),
-      node.pod('marked', { command: command('3002') }),
-      node.pod('stays', { command: command('3003') }),
+      node.pod('vanished', { command: sh(obedient(9, 3001)) }),
+      node.pod('marked', { command: sh(obedient(9, 3002)) }),
+      node.pod('stays', { command: sh(obedient(9, 3003)) }),
     );
     const [vanished, marked, stays] = await Promise.all(
       ['vanished', 'marked', 'stays'].map((name) => node.podReady(name)),
     );
+    await node.logged('marked', /up/);
     await node.daemon.stop('SIGKILL');
     await node.kubectl(['delete', 'pod', 'vanished', '--grace-period=0', '--force']);
     await node.kubectl(['delete', 'pod', 'marked', '--wait=false']);
@@ -248,12 +252,13 @@ describe('a new pod under the name of another', () => {
       template: {
         metadata: { labels: { app: 'set' } },
         spec: node.podSpec({
-          command: sh(`echo up >> ${file('set')}; trap 'echo down >> ${file('set')}; exit 0' TERM; sleep 4002 & wait`),
+          command: sh(`trap 'echo down >> ${file('set')}; exit 0' TERM; echo up >> ${file('set')}; sleep 4002 & wait`),
         }),
       },
     };
     await node.apply({ apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'set' }, spec });
     const first = await node.podReady('set-0');
+    await eventually(() => lines('set').length === 1, 'the first to be up');
     await node.kubectl(['delete', 'pod', 'set-0']);
     await node.pods.untilObject(
       'set-0',

@@ -167,6 +167,20 @@ describe.each(transports)('kubectl exec over $transport', ({ env }) => {
     client.kill();
   });
 
+  it('attaches to a terminal', async () => {
+    const name = `terminal-${env === transports[0].env ? 'ws' : 'spdy'}`;
+    await node.runPod(name, { command: ['/bin/sh'], stdin: true, tty: true }, { restartPolicy: 'Never' });
+    const shell = terminal(['attach', '-it', name], env);
+    shell.write('\r');
+    await shell.until(/[#$] $/);
+    shell.write('stty size; tty\r');
+    await shell.until(/31 101\r\n\/dev\/pts\/\d+\r\n/);
+    shell.write('exit 4\r');
+    const ended = await node.podPhase(name, 'Failed');
+    expect(ended.status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 4 });
+    await shell.exitCode;
+  });
+
   it('forwards ports', async () => {
     const port = await freePort();
     const name = `echo-${env === transports[0].env ? 'ws' : 'spdy'}`;
@@ -193,6 +207,27 @@ describe.each(transports)('kubectl exec over $transport', ({ env }) => {
     client.kill();
     await once(client, 'close');
     await node.kubectl(['delete', 'pod', name, '--wait=false']);
+  });
+
+  it('says what it cannot forward to', async () => {
+    const client = spawnKubectl(['--namespace', node.namespace, 'port-forward', 'target', `:${await freePort()}`], {
+      env,
+      kubeconfig: node.kubeconfig,
+    });
+    const ended = once(client, 'close');
+    let said = '';
+    for (const stream of [client.stdout, client.stderr])
+      stream.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+    const [, local] = await eventually(
+      () => /Forwarding from 127\.0\.0\.1:(\d+) ->/.exec(said) ?? undefined,
+      'port-forward',
+    );
+    const socket = connect(Number(local), '127.0.0.1');
+    socket.on('error', () => {});
+    await eventually(() => /refused/i.test(said), 'kubectl to say that nobody listens');
+    socket.destroy();
+    client.kill();
+    await ended;
   });
 
   it('copies files there and back', async () => {

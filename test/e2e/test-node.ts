@@ -249,7 +249,12 @@ export function sh(script: string): string[] {
   return ['/bin/sh', '-c', script];
 }
 
-/** A script's end that waits for SIGTERM and leaves with this code, at once. */
-export function untilTerminated(code = 0): string {
-  return `trap 'exit ${code}' TERM; sleep 100000 & wait`;
+/** A script's end that waits for SIGTERM and leaves with this code, at once. A word of its own tells it from others. */
+export function untilTerminated(code = 0, word = 100_000): string {
+  return `trap 'exit ${code}' TERM; sleep ${word} & wait`;
+}
+
+/** A script that does so, having said `up` when it listens to the signal. */
+export function obedient(code = 0, word = 100_000): string {
+  return `trap 'exit ${code}' TERM; echo up; sleep ${word} & wait`;
 }

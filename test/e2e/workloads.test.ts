@@ -331,6 +331,34 @@ describe('the environment of a container', () => {
   });
 });
 
+describe('the user of a container', () => {
+  it('is that of its security context', async () => {
+    if (process.getuid?.() !== 0) return;
+    const securityContext = { runAsUser: 12_345, runAsGroup: 23_456, fsGroup: 34_567 };
+    const container = {
+      command: sh('id -u; id -g; id -G; touch $CONTAINER_SANDBOX_MOUNT_POINT/work/mine && echo can write'),
+      volumeMounts,
+    };
+    await node.apply(node.pod('somebody', container, { ...never, securityContext, volumes }));
+    await node.podPhase('somebody', 'Succeeded', 5_000);
+    expect(await node.logs('somebody')).toBe('12345\n23456\n23456 34567\ncan write\n');
+  });
+
+  it('cannot be root where that is forbidden', async () => {
+    await node.apply(
+      node.pod('no-root', { command: sh('true') }, { securityContext: { runAsNonRoot: true, runAsUser: 0 } }),
+    );
+    const pod = await node.pods.untilObject('no-root', (it) => containerOf(it)?.state?.waiting?.message, 'says why');
+    expect(containerOf(pod)?.state?.waiting).toEqual({
+      reason: 'CreateContainerConfigError',
+      message: expect.stringMatching(
+        /^container has runAsNonRoot and image will run as root \(pod: "no-root_.*, container: main\)$/,
+      ),
+    });
+    await node.kubectl(['delete', 'pod', 'no-root', '--wait=false']);
+  });
+});
+
 describe('ports', () => {
   it('of the host are one pod’s only: the second fails admission', async () => {
     const ports = [{ containerPort: 9, hostPort: 40_123 }];

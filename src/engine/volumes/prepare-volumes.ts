@@ -70,12 +70,19 @@ export async function refreshVolumes(
   const volumes = mountedVolumes(pod).filter((volume) => contentPlugin(volume) !== undefined);
   const written = await forEach(volumes, async (volume) => {
     const { path, group } = contentPlace(pod, volume, stateDir);
-    return (await isDirectory(path)) && (await writeAtomically(path, contentOf(resolver, volume, podIPs), { now: clock.now(), group }));
+    return (
+      (await isDirectory(path)) &&
+      (await writeAtomically(path, contentOf(resolver, volume, podIPs), { now: clock.now(), group }))
+    );
   });
   return written.filter(([, changed]) => changed).map(([name]) => name);
 }
 
-function contentOf(resolver: PodResolver, { name }: Volume, podIPs: readonly string[]): () => Promise<readonly VolumeFile[]> {
+function contentOf(
+  resolver: PodResolver,
+  { name }: Volume,
+  podIPs: readonly string[],
+): () => Promise<readonly VolumeFile[]> {
   return async () => (await resolver.volume(name, podIPs)).files;
 }
 
@@ -163,7 +170,8 @@ function placeOf(pod: Pod, plugin: string, name: string, stateDir: string): Plac
 async function makePlace({ parents, path, group, access }: Place): Promise<void> {
   const [pods = '', pod = '', ...rest] = parents;
   await makeDirectory(pods, parentMode);
-  if (await makeDirectory(pod, access.mode)) await own(pod, 'directory', access.mode, { uid: access.uid, group: undefined });
+  if (await makeDirectory(pod, access.mode))
+    await own(pod, 'directory', access.mode, { uid: access.uid, group: undefined });
   for (const parent of rest) await makeDirectory(parent, parentMode);
   if (await makeDirectory(path, volumeMode)) await own(path, 'directory', volumeMode, { group });
 }

@@ -240,10 +240,13 @@ export class ProcessRuntime implements ContainerRuntime {
     await this.#shims.current();
   }
 
-  /** Containers go on in their shims; a shim that has none ends by itself. */
+  /** Containers go on in their shims; a shim that has none ends. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#shims.close();
+    const holders = new Set(
+      [...this.#containers.values()].filter(({ status }) => status.state !== 'exited').map(({ shim }) => shim),
+    );
+    await this.#shims.close((shim) => holders.has(shim));
     await this.#tasks.settled();
   }
 

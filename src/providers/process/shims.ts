@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { messageOf, unavailable } from '../../core/errors.ts';
@@ -32,6 +33,9 @@ const smallMemory = {
 
 /** A folder without a greeting belongs to a shim that is just being started; after this long it never was. */
 const startingMs = 10_000;
+
+/** How long a shim that holds nothing may take to end. */
+const endingMs = 1_000;
 
 /** All shims that hold containers of ours: one of this version for new containers, older ones that drain. */
 export class Shims {
@@ -157,11 +161,20 @@ export class Shims {
     this.#clearUp(link.id, link.hello);
   }
 
-  close(): void {
+  /** Leaves the shims that hold containers; the others, which nobody needs, have ended when it resolves. */
+  async close(holds: (shim: string) => boolean): Promise<void> {
     this.#closed = true;
-    for (const link of this.#links.values()) link.close();
+    const links = [...this.#links.values()];
     this.#links.clear();
+    for (const link of links) if (holds(link.id)) link.close();
+    await Promise.all(links.filter((link) => !holds(link.id)).map((link) => dismiss(link)));
   }
+}
+
+async function dismiss(link: ShimLink): Promise<void> {
+  await link.call('drain', {}).catch(() => {});
+  for (let left = endingMs; left > 0 && isRunning(link.hello.process); left -= 10) await delay(10);
+  link.close();
 }
 
 function removeFolder(folder: string, socket: string | undefined): void {

@@ -102,14 +102,20 @@ export class UsageMeter {
     };
   }
 
-  #cpuOf({ id, startedAt }: RunningContainer, entries: readonly ProcessEntry[], at: number): NonNullable<RuntimeUsage['cpu']> {
+  #cpuOf(
+    { id, startedAt }: RunningContainer,
+    entries: readonly ProcessEntry[],
+    at: number,
+  ): NonNullable<RuntimeUsage['cpu']> {
     let kept = this.#kept.get(id);
     if (kept === undefined) {
       kept = { account: new CpuAccount(), usage: 0, usageNanoCores: undefined, since: startedAt, usageThen: 0 };
       this.#kept.set(id, kept);
     }
     kept.usage = Math.max(kept.usage, kept.account.take(entries) || belowOneTick(entries));
-    if (at - kept.since >= shortestRateMs) {
+    // The first rate is that since the container was started.
+    const isDue = at - kept.since >= (kept.usageNanoCores === undefined ? 1 : shortestRateMs);
+    if (isDue) {
       kept.usageNanoCores = Math.round((kept.usage - kept.usageThen) / ((at - kept.since) / 1000));
       kept.since = at;
       kept.usageThen = kept.usage;

@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 
 import { messageOf } from '../../core/errors.ts';
+import type { HealthMetrics } from '../../metrics/kubelet-metrics.ts';
 import { queryOf, type Endpoint } from '../endpoint.ts';
 import { goError } from '../refusal.ts';
 import { answerText } from '../text-answer.ts';
@@ -11,14 +12,17 @@ export interface HealthCheck {
   check(): Promise<void>;
 }
 
-/** `/healthz` and one path per check (`apiserver/pkg/server/healthz`). They answer to every method. */
-export function healthz(checks: readonly HealthCheck[]): Endpoint[] {
+/**
+ * `/healthz` and one path per check (`apiserver/pkg/server/healthz`). They answer to every method. The results of
+ * `/healthz` are counted where `metrics` are given.
+ */
+export function healthz(checks: readonly HealthCheck[], metrics?: HealthMetrics): Endpoint[] {
   const all: Endpoint = {
     patterns: ['/healthz'],
     paths: ['/healthz'],
     methods: async (req, res) => {
       const query = queryOf(req);
-      const { healthy, report } = await runChecks(checks, new Set(query.getAll('exclude')));
+      const { healthy, report } = await runChecks(checks, new Set(query.getAll('exclude')), metrics);
       // Always verbose on failure.
       if (!healthy) throw goError(500, `${report}healthz check failed`);
       res.setHeader('X-Content-Type-Options', 'nosniff');
@@ -42,9 +46,14 @@ function single(health: HealthCheck): Endpoint {
 async function runChecks(
   checks: readonly HealthCheck[],
   excluded: Set<string>,
+  metrics: HealthMetrics | undefined,
 ): Promise<{ healthy: boolean; report: string }> {
   let healthy = true;
   let report = '';
+  const count = (name: string, passed: boolean) => {
+    metrics?.result.set({ name, type: 'healthz' }, Number(passed));
+    metrics?.results.add({ name, type: 'healthz', status: passed ? 'success' : 'error' });
+  };
   for (const health of checks) {
     const { name } = health;
     if (excluded.delete(name)) {
@@ -54,8 +63,10 @@ async function runChecks(
     try {
       await health.check();
       report += `[+]${name} ok\n`;
+      count(name, true);
     } catch {
       healthy = false;
+      count(name, false);
       report += `[-]${name} failed: reason withheld\n`;
     }
   }

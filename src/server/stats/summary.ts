@@ -17,7 +17,7 @@ export interface UsageReport {
   /** Empty when the provider cannot tell. */
   readonly pods: readonly PodUsage[];
   /** When a pod was taken on, by its UID; RFC 3339. */
-  podStartTime(uid: string): string | undefined;
+  readonly podStartTime: (uid: string) => string | undefined;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface UsageReport {
  */
 export function summary({ nodeName, node, pods, podStartTime }: UsageReport, scope: UsageScope): object {
   const everything = scope === 'all';
-  const total = systemContainerOfPods(pods);
+  const total = systemContainerOfPods(pods, node.memoryBytes);
   return {
     node: {
       nodeName,
@@ -82,11 +82,12 @@ function containerStats({ name, startedAt, cpu, memory, ...rest }: ContainerUsag
   };
 }
 
-/** The kubelet shows its pods' cgroup as a system container; here it is their sum. */
-function systemContainerOfPods(pods: readonly PodUsage[]): object | undefined {
+/** The kubelet shows its pods' cgroup as a system container; here it is their sum. What it may use is the machine's. */
+function systemContainerOfPods(pods: readonly PodUsage[], memoryBytes: number): object | undefined {
   const containers = pods.flatMap(({ containers }) => containers);
   const cpu = cpuSum(containers);
-  const memory = memorySum(containers);
+  const used = memorySum(containers);
+  const memory = used && { ...used, availableBytes: Math.max(0, memoryBytes - (used.workingSetBytes ?? 0)) };
   if (cpu === undefined && memory === undefined) return undefined;
   const first = Math.min(...containers.map(({ startedAt }) => startedAt));
   return { name: 'pods', startTime: rfc3339(first), ...cpuAndMemory({ cpu, memory }), ...swap(swapSum(containers)) };
@@ -160,10 +161,12 @@ export function cpuSum(containers: readonly ContainerUsage[]): CpuUsage | undefi
 
 export function memorySum(containers: readonly ContainerUsage[]): MemoryUsage | undefined {
   const parts = containers.map(({ memory }) => memory);
-  const known = (['usageBytes', 'workingSetBytes', 'rssBytes', 'pageFaults', 'majorPageFaults'] as const).flatMap((key) => {
-    const value = sum(parts.map((memory) => memory?.[key]));
-    return value === undefined ? [] : [[key, value] as const];
-  });
+  const known = (['usageBytes', 'workingSetBytes', 'rssBytes', 'pageFaults', 'majorPageFaults'] as const).flatMap(
+    (key) => {
+      const value = sum(parts.map((memory) => memory?.[key]));
+      return value === undefined ? [] : [[key, value] as const];
+    },
+  );
   return known.length === 0 ? undefined : { at: latest(parts), ...Object.fromEntries(known) };
 }
 

@@ -24,6 +24,8 @@ export interface Toolchain {
   kubectl: string;
   /** Builds helm 3 at its first call, since few tests need it. */
   helm(): Promise<string>;
+  /** Builds metrics-server at its first call, likewise. */
+  metricsServer(): Promise<string>;
 }
 
 /**
@@ -53,7 +55,21 @@ export async function toolchain(log: ProgressLog = logToStderr): Promise<Toolcha
   await symlink('control-plane', kubectl).catch((error: unknown) => {
     if (!existsSync(kubectl)) throw error;
   });
-  return { kubernetesVersion: version, controlPlane, kubectl, helm: () => buildHelm(major, minor, log) };
+  return {
+    kubernetesVersion: version,
+    controlPlane,
+    kubectl,
+    helm: () => buildHelm(major, minor, log),
+    metricsServer: () => buildMetricsServer(log),
+  };
+}
+
+async function buildMetricsServer(log: ProgressLog): Promise<string> {
+  const module = join(SOURCES, 'metrics-server');
+  const name = 'sigs.k8s.io/metrics-server';
+  const [version] = findVersion(await readFile(join(module, 'go.mod'), 'utf8'), name);
+  const variables = [`k8s.io/client-go/pkg/version.gitVersion=${version}`];
+  return build({ tool: 'metrics-server', module, target: `${name}/cmd/metrics-server`, variables }, log);
 }
 
 async function buildHelm(kubernetesMajor: string, kubernetesMinor: string, log: ProgressLog): Promise<string> {

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { systemClock } from '../../../src/core/clock.ts';
-import type { ExecRequest, LogOptions } from '../../../src/providers/contract.ts';
+import { NodeUsageReader } from '../../../src/host/node-usage.ts';
+import type { ExecRequest, LogOptions, PodUsage } from '../../../src/providers/contract.ts';
 import type { RunningPod } from '../../../src/server/index.ts';
 import { apiPod } from './api-pod.ts';
 import { createCredentials, KubeletUnderTest, type As } from './kubelet-under-test.ts';
@@ -22,41 +24,36 @@ const recorded = JSON.parse(
   readFileSync(new URL('../../golden/kubelet-api.json', import.meta.url), 'utf8'),
 ) as Recorded[];
 
-const notServed = 'no source of such figures on this node yet: it says so instead of answering with nothing';
 const hostFiles = 'the files of the host are none of a virtual node, as a kubelet with enableSystemLogHandler: false';
 const goRuntime = 'the Go runtime of the kubelet is not here, as a kubelet with enableProfilingHandler: false';
 
 /** Where this node knowingly answers something else than the kubelet did: to whom it is served, and why. */
 const deviations: Readonly<Record<string, { status: number; body: string; why: string }>> = {
-  'GET /stats/summary?only_cpu_and_memory=true': {
-    status: 501,
-    body: '/stats/summary is not served by this node',
-    why: notServed,
-  },
-  'POST /stats/summary': { status: 501, body: '/stats/summary is not served by this node', why: notServed },
-  'GET /metrics': { status: 501, body: '/metrics is not served by this node', why: notServed },
-  'GET /metrics/resource': { status: 501, body: '/metrics/resource is not served by this node', why: notServed },
-  'GET /metrics/probes': { status: 501, body: '/metrics/probes is not served by this node', why: notServed },
-  'GET /configz': {
-    status: 501,
-    body: '/configz is not served by this node',
-    why: 'there is no KubeletConfiguration to show',
-  },
-  'GET /statusz': {
-    status: 501,
-    body: '/statusz is not served by this node',
-    why: 'an alpha page of Go component-base',
-  },
-  'GET /flagz': { status: 501, body: '/flagz is not served by this node', why: 'an alpha page of Go component-base' },
-  'GET /logs/': { status: 405, body: 'logs endpoint is disabled.', why: hostFiles },
-  'GET /logs/nope': { status: 405, body: 'logs endpoint is disabled.', why: hostFiles },
-  'GET /debug/pprof/': { status: 405, body: 'profiling endpoint is disabled.', why: goRuntime },
+  'GET /logs/': { status: 405, body: 'logs endpoint is disabled.\n', why: hostFiles },
+  'GET /logs/nope': { status: 405, body: 'logs endpoint is disabled.\n', why: hostFiles },
+  'GET /debug/pprof/': { status: 405, body: 'profiling endpoint is disabled.\n', why: goRuntime },
   'GET /debug/flags/v': {
     status: 405,
-    body: 'flags endpoint is disabled.',
+    body: 'flags endpoint is disabled.\n',
     why: 'the log level is not changed from outside',
   },
 };
+
+/** Answers to an administrator of which only status and headers are the same: what they tell is of that node. */
+const figures = [
+  'GET /metrics',
+  'GET /metrics/resource',
+  'GET /metrics/probes',
+  'GET /configz',
+  'GET /statusz',
+  'GET /flagz',
+];
+
+/** Answers of the Summary API, whose keys are to be the same as far as they were recorded. */
+const summaries = ['GET /stats/summary?only_cpu_and_memory=true', 'POST /stats/summary'];
+
+/** Keys that a recorded summary has and ours has not: cgroups alone know them. */
+const keysOfCgroups = ['node.systemContainers.cpu.psi', 'node.systemContainers.memory.psi', 'node.systemContainers.io'];
 
 /** Answers to an administrator whose body is of that cluster at that moment: the beginning must be the same. */
 const momentary: Readonly<Record<string, string>> = {
@@ -74,6 +71,8 @@ const credentialsOf: Readonly<Record<string, As>> = {
   'basic auth': { headers: { authorization: 'Basic YWRtaW46YWRtaW4=' } },
 };
 
+const machine = new NodeUsageReader(systemClock, tmpdir());
+
 describe('answers of a real kubelet', () => {
   let kubelet: KubeletUnderTest;
   beforeAll(async () => {
@@ -86,7 +85,9 @@ describe('answers of a real kubelet', () => {
         exec: execThen,
         attach: () => Promise.reject(new Error('nobody attached')),
         portForward: () => Promise.reject(new Error('nobody forwarded')),
+        stats: () => Promise.resolve(usageThen),
       },
+      usage: (scope) => machine.read(scope),
       // The moment of the recording.
       clock: { ...systemClock, now: () => Date.parse('2026-11-21T09:09:00Z') },
     });
@@ -109,6 +110,11 @@ describe('answers of a real kubelet', () => {
       }
       expect(actual.status).toBe(answer.status);
       expect(pick(actual.headers)).toEqual(pick(answer.headers));
+      if (who === 'admin' && figures.includes(name)) return expect(actual.body).not.toBe('');
+      if (who === 'admin' && summaries.includes(name)) {
+        const own = keysIn(actual.body);
+        return expect(keysIn(answer.body).filter((key) => !own.includes(key) && !isOfCgroups(key))).toEqual([]);
+      }
       const beginning = who === 'admin' ? momentary[name] : undefined;
       if (beginning === undefined) expect(actual.body).toBe(answer.body);
       else
@@ -128,9 +134,56 @@ describe('answers of a real kubelet', () => {
   });
 });
 
+/** Paths of keys in indented JSON, which may be cut off; items of lists are not told apart. */
+function keysIn(json: string): string[] {
+  const open: string[] = [];
+  const found = new Set<string>();
+  for (const line of json.split('\n')) {
+    const [, indent = '', key, value = ''] = /^( *)"([^"]+)": ?(.*)$/.exec(line) ?? [];
+    if (key === undefined) continue;
+    open.length = indent.length;
+    open[indent.length] = key;
+    found.add(open.filter((part) => part !== undefined).join('.'));
+    if (value !== '{' && value !== '[') open.length = indent.length;
+  }
+  return [...found];
+}
+
+function isOfCgroups(key: string): boolean {
+  return keysOfCgroups.some((prefix) => key === prefix || key.startsWith(`${prefix}.`));
+}
+
 function pick(headers: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(telling.map((name) => [name, headers[name]]));
 }
+
+/** What the recorded pod used. */
+const usageThen: readonly PodUsage[] = [
+  {
+    uid: 'uid-api',
+    name: 'api',
+    namespace: 'default',
+    containers: [
+      {
+        name: 'c',
+        containerID: 'fake://c',
+        image: 'busybox',
+        startedAt: Date.parse('2026-11-21T09:08:32Z'),
+        cpu: { at: Date.parse('2026-11-21T09:08:54Z'), usageCoreNanoSeconds: 30_048_798, usageNanoCores: 1_000 },
+        memory: {
+          at: Date.parse('2026-11-21T09:08:54Z'),
+          availableBytes: 1,
+          usageBytes: 3,
+          workingSetBytes: 2,
+          rssBytes: 1,
+          pageFaults: 0,
+          majorPageFaults: 0,
+        },
+        swap: { at: Date.parse('2026-11-21T09:08:54Z'), usageBytes: 0 },
+      },
+    ],
+  },
+];
 
 /** What ran when `/runningpods/` was recorded. */
 function runningThen(): RunningPod[] {

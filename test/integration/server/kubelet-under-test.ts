@@ -3,7 +3,9 @@ import { request } from 'node:https';
 
 import { systemClock, type Clock } from '../../../src/core/clock.ts';
 import { silentLogger, type Logger } from '../../../src/core/logger.ts';
+import { createKubeletMetrics, type KubeletMetrics } from '../../../src/metrics/kubelet-metrics.ts';
 import type { Pod } from '../../../src/core/objects.ts';
+import type { NodeUsage } from '../../../src/core/resource-usage.ts';
 import {
   bearerTokens,
   clientCertificates,
@@ -46,6 +48,9 @@ export interface KubeletUnderTestOptions {
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly limits?: NonNullable<KubeletServerOptions['limits']>;
+  readonly usage?: KubeletServerOptions['usage'];
+  readonly configuration?: object;
+  readonly flags?: KubeletServerOptions['flags'];
   /** Beside the masters, who may do everything. */
   readonly allowed?: ReviewAccess;
 }
@@ -64,12 +69,22 @@ export interface As {
   readonly body?: string;
 }
 
+/** A machine of two CPUs that has used one of them for a minute. */
+export const machineUsage: NodeUsage = {
+  startedAt: Date.parse('2026-11-21T07:45:00Z'),
+  cpuCount: 2,
+  memoryBytes: 8 * 2 ** 30,
+  cpu: { at: Date.parse('2026-11-21T09:08:54Z'), usageCoreNanoSeconds: 60e9, usageNanoCores: 5e8 },
+  memory: { at: Date.parse('2026-11-21T09:08:54Z'), availableBytes: 7 * 2 ** 30, workingSetBytes: 2 ** 30 },
+};
+
 const passing = (name: string): HealthCheck => ({ name, check: () => Promise.resolve() });
 
 /** A kubelet API on a free port, with real TLS, real authentication and a fake API server behind it. */
 export class KubeletUnderTest {
   readonly credentials: Credentials;
   readonly server: KubeletServer;
+  readonly metrics: KubeletMetrics = createKubeletMetrics();
   /** Pods by now; a test may change it. */
   pods: readonly Pod[];
   #port = 0;
@@ -87,6 +102,12 @@ export class KubeletUnderTest {
       },
       running: () => Promise.resolve(options.running ?? []),
       provider: options.provider ?? { name: 'fake' },
+      usage: options.usage ?? (() => Promise.resolve(machineUsage)),
+      machine: { machineID: 'm', systemUUID: 's', bootID: 'b', kernelVersion: '6.1.0', osImage: 'Debian' },
+      metrics: this.metrics,
+      kubernetesVersion: '1.36.3',
+      configuration: options.configuration ?? {},
+      flags: options.flags ?? {},
       authenticator: createAuthenticator({
         methods: [
           clientCertificates(clock),

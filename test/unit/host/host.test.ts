@@ -6,8 +6,9 @@ import { exitCodeOf, signalNumber } from '../../../src/host/signals.ts';
 
 describe('a line of /proc/<pid>/stat', () => {
   it('is read past a name with spaces and parentheses', () => {
-    const line = '421 (a) b (c)) S 7 421 400 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1 1 1';
-    expect(parseStat(line)).toEqual({ pid: 421, parent: 7, session: 400, startTime: 987654, zombie: false });
+    const line = '421 (a) b (c)) S 7 421 400 0 -1 4194304 1 0 0 0 3 4 50 60 20 0 1 0 987654 1 1 1 1';
+    const cpu = { own: 70_000_000, children: 1_100_000_000 };
+    expect(parseStat(line)).toEqual({ pid: 421, parent: 7, session: 400, startTime: 987654, zombie: false, cpu });
   });
 
   it('of a process that was not waited for is a zombie', () => {

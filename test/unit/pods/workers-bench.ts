@@ -1,4 +1,5 @@
 import type { KubeNode, Pod } from '../../../src/core/objects.ts';
+import { createKubeletMetrics } from '../../../src/metrics/kubelet-metrics.ts';
 import { PodWorkers } from '../../../src/pods/pod-workers.ts';
 import type { PodProvider } from '../../../src/providers/contract.ts';
 import { FakeClock, literalResolver, MemoryLogger } from '../../../src/testing/index.ts';
@@ -15,6 +16,7 @@ export class WorkersBench {
   /** `Warning OutOfcpu p: message` */
   readonly events: string[] = [];
   readonly forgotten: string[] = [];
+  readonly metrics = createKubeletMetrics();
   node: KubeNode = {
     metadata: { name: 'node', labels: { 'kubernetes.io/os': 'linux' } },
     status: { allocatable: { cpu: '4', memory: '1Gi', pods: '110' } },
@@ -34,6 +36,7 @@ export class WorkersBench {
       resolver: (pod) => literalResolver(pod()),
       event: (pod, type, reason, message) => void this.events.push(`${type} ${reason} ${pod.name}: ${message}`),
       forgotten: (uid) => void this.forgotten.push(uid),
+      metrics: this.metrics.pods,
     });
   }
 
