@@ -10,9 +10,9 @@ const main = existsSync(source) ? source : new URL('../dist/main.js', import.met
 const args = process.argv.slice(2);
 const isDaemon = args[0] === 'run' || args[0] === 'dev';
 
-// A daemon lives long on small objects: a young generation that grows costs 20 MB and saves a tenth of the CPU, and an
-// allocation arena per thread costs some more. Both are decided when a process begins.
-const lean = isDaemon ? ['--max-semi-space-size=1'] : [];
+// A daemon lives long on small objects. A heap that grows freely takes 40 MB more after some hundred pods and saves a
+// sixth of the CPU; an allocation arena per thread costs some more. All of it is decided when a process begins.
+const lean = isDaemon ? ['--max-semi-space-size=1', '--optimize-for-size'] : [];
 const environment = { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '1' };
 
 if (!nodeIsSupported()) runOnSupportedNode([...lean, fileURLToPath(main), ...args]);

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { fileURLToPath } from 'node:url';
 
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { ContainerStatus, Pod } from '../../src/core/objects.ts';
 import { packageVersion } from '../../src/core/version.ts';
@@ -273,6 +273,7 @@ describe('a machine that was restarted', () => {
 describe('a newer version of the package', () => {
   const checkout = fileURLToPath(new URL('../..', import.meta.url));
   const copy = new ScratchDirectory();
+  afterAll(() => copy.remove());
 
   it('lets the older shim drain, and gives new containers to one of its own', async () => {
     cpSync(join(checkout, 'src'), copy.file('src'), { recursive: true });
@@ -311,7 +312,6 @@ describe('a newer version of the package', () => {
     expect(isReady(node.pods.get('newer')!)).toBe(true);
 
     expect(await node.daemon.stop()).toEqual({ code: 0, signal: null });
-    await copy.remove();
     await restarted();
     expect(lines('newer')).toEqual(['start']);
     await node.kubectl(['delete', 'pod', 'newer']);

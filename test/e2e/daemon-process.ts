@@ -114,20 +114,27 @@ export class DaemonProcess {
   }
 }
 
-/** An empty directory of its own under the system's temporary one, whose path is short enough for sockets. */
+/**
+ * An empty directory of its own under the system's temporary one, whose path is short enough for sockets. Made when it
+ * is first asked for, so that a suite that is skipped leaves none.
+ */
 export class ScratchDirectory {
-  readonly path = mkdtempSync(join(tmpdir(), 'anylet-e2e-'));
+  #path: string | undefined;
 
-  constructor() {
-    // A container under another user has to pass.
-    chmodSync(this.path, 0o711);
+  get path(): string {
+    if (this.#path === undefined) {
+      this.#path = mkdtempSync(join(tmpdir(), 'anylet-e2e-'));
+      // A container under another user has to pass.
+      chmodSync(this.#path, 0o711);
+    }
+    return this.#path;
   }
 
   file(...names: string[]): string {
     return join(this.path, ...names);
   }
 
-  remove(): Promise<void> {
-    return rm(this.path, { recursive: true, force: true });
+  async remove(): Promise<void> {
+    if (this.#path !== undefined) await rm(this.#path, { recursive: true, force: true });
   }
 }

@@ -112,8 +112,8 @@ describe.each(transports)('kubectl exec over $transport', ({ env }) => {
     const processes = { daemon: node.daemon.pid, shim: shim!.pid };
     // Once before, so that what is loaded and reserved only once is not counted.
     await Promise.all([
-      exec(['-i'], ['wc', '-c'], Buffer.alloc(4 * megabyte)),
-      exec([], ['head', '-c', '4M', '/dev/zero']),
+      exec(['-i'], ['wc', '-c'], Buffer.alloc(20 * megabyte)),
+      exec([], ['head', '-c', '20M', '/dev/zero']),
     ]);
     const before = peakMemory(processes);
 
@@ -135,8 +135,8 @@ describe.each(transports)('kubectl exec over $transport', ({ env }) => {
     expect((await count).trim()).toBe(String(100 * megabyte));
 
     const after = peakMemory(processes);
-    expect(after.daemon - before.daemon).toBeLessThan(64 * megabyte);
-    expect(after.shim - before.shim).toBeLessThan(48 * megabyte);
+    expect(after.daemon - before.daemon).toBeLessThan(50 * megabyte);
+    expect(after.shim - before.shim).toBeLessThan(50 * megabyte);
   });
 
   it('ends what it has started when the client vanishes', async () => {

@@ -19,7 +19,10 @@ describe('the built package', () => {
 
   beforeAll(async () => {
     const tsc = join(checkout, 'node_modules', 'typescript', 'bin', 'tsc');
-    await run(process.execPath, [tsc, '-p', join(checkout, 'tsconfig.build.json'), '--outDir', installed.file('dist')]);
+    const build = ['-p', join(checkout, 'tsconfig.build.json'), '--outDir', installed.file('dist')];
+    await run(process.execPath, [tsc, ...build]).catch((error: { stdout: string }) => {
+      throw new Error(`the build failed: ${error.stdout}`, { cause: error });
+    });
     copyFileSync(join(checkout, 'package.json'), installed.file('package.json'));
     cpSync(join(checkout, 'bin'), installed.file('bin'), { recursive: true });
     symlinkSync(join(checkout, 'node_modules'), installed.file('node_modules'));
