@@ -36,7 +36,8 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'housekeeping',
     'providers/registry',
   ],
-  cli: ['config', 'daemon', 'devcluster', 'providers/registry'],
+  // `dev` is a client too: its demo, and a stand-in for a scheduler.
+  cli: ['config', 'daemon', 'devcluster', 'providers/registry', 'kube', 'streaming'],
   main: ['cli'],
 };
 

@@ -12,10 +12,14 @@ import type { Logger } from './core/logger.ts';
 const stopping = new AbortController();
 let logger: Logger | undefined;
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+// A development cluster ends with its terminal; a daemon is left to what `nohup` and the like have arranged.
+const hangup = process.argv[2] === 'dev' ? (['SIGHUP'] as const) : [];
+let askedAt = 0;
+for (const signal of ['SIGTERM', 'SIGINT', ...hangup] as const) {
   process.on(signal, () => {
-    // The second one means: now.
-    if (stopping.signal.aborted) process.exit(1);
+    // The second one means: now. But npm relays what the terminal has sent to both of us.
+    if (stopping.signal.aborted && performance.now() - askedAt > 200) process.exit(1);
+    askedAt ||= performance.now();
     stopping.abort(new DOMException(`stopped by ${signal}`, 'AbortError'));
   });
 }
@@ -42,6 +46,7 @@ try {
       files: { read: (path) => readFileSync(path, 'utf8') },
     },
     stdout: process.stdout,
+    stderr: process.stderr,
     signal: stopping.signal,
     logTo: (log) => void (logger = log),
   });

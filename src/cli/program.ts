@@ -9,6 +9,7 @@ import { packageVersion } from '../core/version.ts';
 export interface CommandContext {
   readonly sources: Omit<ConfigSources, 'flags'>;
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   /** Aborted by the first signal that asks to end. */
   readonly signal: AbortSignal;
   /** Called once, when there is a logger: what ends the process is to be said there. */
@@ -48,6 +49,8 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
   // The settings come with zod, which the other commands need not wait for.
   if (args[0] === 'run') (await import('./run.ts')).addRun(program, context);
   else program.command('run').description('run the node').allowUnknownOption();
+  if (args[0] === 'dev') (await import('./dev.ts')).addDev(program, context);
+  else program.command('dev').description('run a Kubernetes API and a node in one process, for development and tests');
 
   for (const command of [program, ...program.commands, ...config.commands])
     command.exitOverride().showHelpAfterError(false);

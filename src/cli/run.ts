@@ -1,12 +1,12 @@
-import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import { loadConfig, settings } from '../config/index.ts';
-import type { Config, Setting } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import { isAbort } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { createLogger } from './logger.ts';
 import type { CommandContext } from './program.ts';
+import { addSettings, settingFlags } from './setting-flags.ts';
 
 /** `anylet run`: the daemon, until the signal; with `--check` only its configuration. */
 export function addRun(program: Command, context: CommandContext): void {
@@ -15,17 +15,14 @@ export function addRun(program: Command, context: CommandContext): void {
     .description('run the node until it is stopped')
     .option('--config <file>', 'settings as YAML; flags and ANYLET_* variables win over it')
     .option('--check', 'check the configuration and the provider, and end');
-  for (const setting of settings) for (const option of optionsOf(setting)) command.addOption(option);
+  addSettings(command, settings);
   command.addHelpText('after', '\nEvery setting has a variable too: --node-name is ANYLET_NODE_NAME.');
 
   command.action(async () => {
     const flags = command.opts<Record<string, string | boolean | undefined>>();
     const { config, warnings } = await loadConfig({
       ...context.sources,
-      flags: {
-        config: flags['config'],
-        ...Object.fromEntries(settings.map(({ flag }) => [flag, flags[camelCase(flag)]])),
-      },
+      flags: { config: flags['config'], ...settingFlags(command, settings) },
     });
     const log = loggerFor(config, context);
     for (const warning of warnings) log.warn(warning);
@@ -35,7 +32,7 @@ export function addRun(program: Command, context: CommandContext): void {
 }
 
 /** Plugins of others may lie anywhere, and are to share this copy of anylet. */
-async function preparePlugins({ provider }: Config, { sources }: CommandContext): Promise<void> {
+export async function preparePlugins({ provider }: Config, { sources }: CommandContext): Promise<void> {
   const { isBuiltIn } = await import('../providers/registry.ts');
   if (isBuiltIn(provider.name)) return;
   const { resolvePluginsFrom } = await import('./plugin-resolution.ts');
@@ -75,22 +72,4 @@ function loggerFor({ log: { level, format } }: Config, { stdout }: CommandContex
     colour: onTerminal,
     stream: stdout,
   });
-}
-
-function optionsOf({ flag, kind, description }: Setting): Option[] {
-  if (kind === 'boolean') return [new Option(`--${flag}`, description), new Option(`--no-${flag}`).hideHelp()];
-  const placeholder = { text: 'value', number: 'number', list: 'a,b', map: 'a=1,b=2' }[kind];
-  return [new Option(`--${flag} <${placeholder}>`, description).argParser(once(flag))];
-}
-
-/** The last of several would win silently; for lists and maps that is hardly meant. */
-function once(flag: string): (value: string, previous: string | undefined) => string {
-  return (value, previous) => {
-    if (previous !== undefined) throw new InvalidArgumentError(`--${flag} is given twice.`);
-    return value;
-  };
-}
-
-function camelCase(flag: string): string {
-  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

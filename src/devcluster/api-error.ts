@@ -43,7 +43,8 @@ export interface FieldError {
     | 'FieldValueForbidden'
     | 'FieldValueNotSupported'
     | 'FieldValueDuplicate'
-    | 'FieldValueNotFound';
+    | 'FieldValueNotFound'
+    | 'FieldValueTooLong';
   readonly field: string;
   readonly message: string;
 }
@@ -58,6 +59,10 @@ export function fieldRequired(field: string, detail = ''): FieldError {
 
 export function fieldForbidden(field: string, detail: string): FieldError {
   return { type: 'FieldValueForbidden', field, message: `Forbidden: ${detail}` };
+}
+
+export function fieldTooLong(field: string, mostBytes: number): FieldError {
+  return { type: 'FieldValueTooLong', field, message: `Too long: may not be more than ${mostBytes} bytes` };
 }
 
 export function fieldDuplicate(field: string, value: string): FieldError {
@@ -120,8 +125,27 @@ export function methodNotAllowed(): ApiError {
   return new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 }
 
+/** What the API server speaks. */
+const served = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+
 export function notAcceptable(): ApiError {
-  return new ApiError(406, 'NotAcceptable', '406: Not Acceptable\n\nAvailable representations: application/json', {});
+  const streams = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
+  return new ApiError(
+    406,
+    'NotAcceptable',
+    `406: Not Acceptable\n\nAvailable representations: ${[...served, ...streams].join(', ')}`,
+    {},
+  );
+}
+
+/** A media type that is known, asked for as something that it cannot be. */
+export function mediaTypesAccepted(): ApiError {
+  return new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${served.join(', ')}`);
+}
+
+/** Part of a list or a list of what is one object. */
+export function notAcceptableAs(message: string): ApiError {
+  return new ApiError(406, 'NotAcceptable', message);
 }
 
 export function alreadyExists(resource: GroupResource, name: string): ApiError {

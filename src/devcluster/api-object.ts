@@ -1,4 +1,5 @@
 import type { StoredMeta } from '../core/objects.ts';
+import type { FieldSet } from './managed-fields/field-set.ts';
 
 /** An object of any kind as this API server holds it. What is in the store is never changed in place. */
 export interface ApiObject {
@@ -8,7 +9,18 @@ export interface ApiObject {
   [field: string]: unknown;
 }
 
-export type ObjectMeta = StoredMeta;
+export type ObjectMeta = Omit<StoredMeta, 'managedFields'> & { managedFields?: ManagedFieldsEntry[] };
+
+/** Which fields of an object somebody has set in one way. */
+export interface ManagedFieldsEntry {
+  readonly manager: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
+  readonly time?: string;
+  readonly fieldsType: 'FieldsV1';
+  readonly fieldsV1: FieldSet;
+  readonly subresource?: string;
+}
 
 /** An object on its way into the store: name, UID and version may still be missing. */
 export interface DraftObject {

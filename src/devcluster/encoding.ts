@@ -10,14 +10,9 @@ export function encodeObject(object: ApiObject): string {
 }
 
 /** A list: its items carry neither kind nor apiVersion, as the API server's do not. */
-export function encodeList(
-  kind: string,
-  apiVersion: string,
-  resourceVersion: string,
-  items: readonly ApiObject[],
-): string {
+export function encodeList(kind: string, apiVersion: string, metadata: object, items: readonly ApiObject[]): string {
   // Stored objects begin with these two fields (see `finished` in draft.ts).
   const prefix = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`;
   const texts = items.map((item) => `{${encodeObject(item).slice(prefix.length)}`);
-  return `{"kind":"${kind}List","apiVersion":"${apiVersion}","metadata":{"resourceVersion":"${resourceVersion}"},"items":[${texts.join(',')}]}`;
+  return `{"kind":"${kind}List","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[${texts.join(',')}]}`;
 }

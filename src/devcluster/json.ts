@@ -23,3 +23,23 @@ export function equalJson(a: unknown, b: unknown): boolean {
   for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
   return true;
 }
+
+/**
+ * `next` with every part that `previous` has too replaced by that of `previous`, so that both take the memory of one;
+ * `previous` itself when they are the same JSON value. Changes `next`, which must not be stored yet.
+ */
+export function sharing<T>(next: T, previous: unknown): T {
+  if (next === previous) return next;
+  if (typeof next !== 'object' || typeof previous !== 'object' || next === null || previous === null) return next;
+  if (Array.isArray(next) !== Array.isArray(previous)) return next;
+  const fields = next as Record<string, unknown>;
+  const before = previous as Record<string, unknown>;
+  let same = true;
+  for (const key in fields) {
+    const value = fields[key];
+    if (typeof value === 'object' && value !== null) fields[key] = sharing(value, before[key]);
+    if (fields[key] !== before[key]) same = false;
+  }
+  if (same) for (const key in before) if (before[key] !== undefined && fields[key] === undefined) same = false;
+  return same ? (previous as T) : next;
+}

@@ -1,5 +1,8 @@
 import { stringify } from 'yaml';
 
+/** What a kubeconfig of ours calls its cluster: by this we know it again. */
+export const clusterName = 'anylet-dev';
+
 /** A kubeconfig for one user of one cluster, with all data inline. */
 export function kubeconfigText({
   server,
@@ -15,7 +18,7 @@ export function kubeconfigText({
   keyPem: string;
 }): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const name = 'anylet-dev';
+  const name = clusterName;
   return stringify(
     {
       apiVersion: 'v1',

@@ -1,11 +1,13 @@
 import { ApiError } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
-import { kindNamed, kinds } from './kinds/table.ts';
+import { kindNamed, storedKinds } from './kinds/table.ts';
 import type { Registry } from './registry.ts';
 import type { JsonObject } from './json.ts';
 
 const namespaces = kindNamed('Namespace');
-const contents = kinds.filter((kind) => kind.namespaced && kind.review === undefined);
+const contents = storedKinds.filter((kind) => kind.namespaced);
+
+const rootCA = 'kube-root-ca.crt';
 
 /**
  * What the controllers do for namespaces: each gets its default service account and the cluster's CA, and one that
@@ -36,8 +38,9 @@ export class NamespaceController {
       this.#stops.push(
         store.subscribe(kind, store.version, ({ type, object }) => {
           const { namespace } = object.metadata;
-          if (type === 'DELETED' && namespace !== undefined && this.#terminating(namespace) !== undefined)
-            setImmediate(() => this.#release(namespace));
+          if (type !== 'DELETED' || namespace === undefined) return;
+          if (this.#terminating(namespace) !== undefined) setImmediate(() => this.#release(namespace));
+          else if (isFurniture(object)) setImmediate(() => this.#furnish(namespace));
         }),
       );
     }
@@ -47,14 +50,20 @@ export class NamespaceController {
     for (const stop of this.#stops.splice(0)) stop();
   }
 
+  /** What is missing of it comes back when somebody deletes it. */
   #furnish(namespace: string): void {
-    this.#registry.create(kindNamed('ServiceAccount'), namespace, { metadata: { name: 'default' } });
+    const { store } = this.#registry;
+    const home = store.get(namespaces, undefined, namespace);
+    if (home === undefined || home.metadata.deletionTimestamp !== undefined) return;
+    if (store.get(kindNamed('ServiceAccount'), namespace, 'default') === undefined)
+      this.#registry.create(kindNamed('ServiceAccount'), namespace, { metadata: { name: 'default' } });
+    if (store.get(kindNamed('ConfigMap'), namespace, rootCA) !== undefined) return;
     const annotations = {
       'kubernetes.io/description':
         'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.',
     };
     this.#registry.create(kindNamed('ConfigMap'), namespace, {
-      metadata: { name: 'kube-root-ca.crt', annotations },
+      metadata: { name: rootCA, annotations },
       data: { 'ca.crt': this.#caPem },
     });
   }
@@ -90,4 +99,8 @@ export class NamespaceController {
     const namespace = this.#registry.store.get(namespaces, undefined, name);
     return namespace?.metadata.deletionTimestamp === undefined ? undefined : namespace;
   }
+}
+
+function isFurniture({ kind, metadata: { name } }: ApiObject): boolean {
+  return (kind === 'ServiceAccount' && name === 'default') || (kind === 'ConfigMap' && name === rootCA);
 }

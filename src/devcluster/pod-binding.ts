@@ -16,6 +16,13 @@ export function bindPod(registry: Registry, clock: Clock, namespace: string, nam
   const node = isJsonObject(target) ? target['name'] : undefined;
   if (isJsonObject(metadata) && metadata['name'] !== undefined && metadata['name'] !== name)
     throw badRequest('name in URL does not match name in Binding object');
+  const targetKind = isJsonObject(target) ? target['kind'] : undefined;
+  if (targetKind !== undefined && targetKind !== '' && targetKind !== 'Node')
+    throw new ApiError(
+      500,
+      '',
+      `target.kind: Unsupported value: ${JSON.stringify(targetKind)}: supported values: "Node", "<empty>"`,
+    );
   if (typeof node !== 'string' || node === '') throw new ApiError(500, '', 'target.name: Required value');
   const previous = registry.get(kind, namespace, name);
   const pod = previous as unknown as Pod;
@@ -25,7 +32,7 @@ export function bindPod(registry: Registry, clock: Clock, namespace: string, nam
     throw conflict(
       kind,
       name,
-      `Precondition failed: UID in precondition: ${goText(uid)}, UID in object meta: ${pod.metadata.uid}`,
+      `StorageError: invalid object, Code: 4, Key: /registry/pods/${namespace}/${name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${goText(uid)}, UID in object meta: ${pod.metadata.uid}`,
     );
   if (pod.metadata.deletionTimestamp !== undefined)
     throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
@@ -40,8 +47,15 @@ export function bindPod(registry: Registry, clock: Clock, namespace: string, nam
   };
   const others = (pod.status?.conditions ?? []).filter((condition) => condition.type !== 'PodScheduled');
   const { nominatedNodeName: _nominated, ...status } = pod.status ?? {};
+  const given = isJsonObject(metadata) ? metadata : {};
+  const merged = Object.fromEntries(
+    (['labels', 'annotations'] as const).flatMap((field) =>
+      isJsonObject(given[field]) ? [[field, { ...pod.metadata[field], ...given[field] }]] : [],
+    ),
+  );
   registry.store.put(kind, {
     ...previous,
+    metadata: { ...previous.metadata, ...merged },
     spec: { ...pod.spec, nodeName: node },
     status: { ...status, conditions: [...others, scheduled] },
   });

@@ -1,22 +1,36 @@
 /**
- * A small scheduler: it binds pods to a ready node that their node selector, required node affinity and tolerations
- * allow and that has room for one more pod, the emptiest first. Resources, pod affinity and preemption it does not know.
+ * A small scheduler: it binds pods to a node that their node selector, required affinity and anti-affinity, tolerations,
+ * host ports, volumes and resource requests allow, the best liked and emptiest first. Topology spread, priorities and
+ * preemption it does not know. Follows pkg/scheduler/schedule_one.go and framework/plugins.
  */
 import { randomUUID } from 'node:crypto';
 
 import { rfc3339, rfc3339Micro, type Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { KubeNode, Pod, PodSpec, Taint, Toleration } from '../core/objects.ts';
+import type { KubeNode, Pod } from '../core/objects.ts';
+import type { PersistentVolumeClaim } from './controllers/types.ts';
 import type { JsonObject } from './json.ts';
 import { kindNamed } from './kinds/table.ts';
 import { bindPod } from './pod-binding.ts';
 import type { Registry } from './registry.ts';
-import { meets } from './selectors.ts';
+import { matchesNodeAffinity, preferredWeight, untoleratedTaint } from './scheduling/node-fit.ts';
+import { NodeUsage } from './scheduling/node-usage.ts';
+import { affinityRefusal, affinityTerms, antiAffinityTerms, type PlacedPod } from './scheduling/pod-affinity.ts';
 
 const name = 'default-scheduler';
 const pods = kindNamed('Pod');
 const nodes = kindNamed('Node');
+const namespaces = kindNamed('Namespace');
+const claims = kindNamed('PersistentVolumeClaim');
+const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
+const cordoned = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+/** Why a node will not do; `final` when no pod that goes would change that. */
+interface Refusal {
+  readonly reasons: readonly string[];
+  readonly final: boolean;
+}
 
 export class Scheduler {
   readonly #registry: Registry;
@@ -25,7 +39,11 @@ export class Scheduler {
   readonly #stops: (() => void)[] = [];
   /** Pods that wait for a node, by UID. */
   readonly #pending = new Map<string, { namespace: string; name: string }>();
-  readonly #podsOn = new Map<string, number>();
+  /** Those of them for which there is no node now: something has to change first. */
+  readonly #parked = new Set<string>();
+  readonly #usage = new Map<string, NodeUsage>();
+  /** UIDs of pods on nodes that want certain others not to be near. */
+  readonly #repelling = new Set<string>();
   #planned = false;
 
   constructor(registry: Registry, clock: Clock, log: Logger) {
@@ -34,46 +52,99 @@ export class Scheduler {
     this.#log = log;
   }
 
-  /** Takes up every pod that waits now or later. Call once, before there are pods. */
+  /** Takes up every pod that waits now or later. Call once. */
   start(): void {
     const { store } = this.#registry;
+    const noticed = (pod: Pod, before: Pod | undefined, gone: boolean) => {
+      this.#account(pod, before, gone);
+      this.#consider(pod, before, gone);
+      this.#plan();
+    };
+    for (const pod of store.list(pods)) noticed(pod as unknown as Pod, undefined, false);
     this.#stops.push(
-      store.subscribe(pods, store.version, ({ type, object, previous }) => {
-        const pod = object as unknown as Pod;
-        const before = (previous as unknown as Pod | undefined)?.spec.nodeName;
-        const after = type === 'DELETED' ? undefined : pod.spec.nodeName;
-        if (before !== after) this.#count(before, -1);
-        if (before !== after) this.#count(after, 1);
-        if (
-          type === 'DELETED' ||
-          pod.spec.nodeName ||
-          pod.metadata.deletionTimestamp !== undefined ||
-          pod.spec.schedulerName !== name
-        )
-          this.#pending.delete(pod.metadata.uid);
-        else this.#pending.set(pod.metadata.uid, pod.metadata);
-        this.#plan();
+      store.subscribe(pods, store.version, ({ type, object, previous }) =>
+        noticed(object as unknown as Pod, previous as unknown as Pod | undefined, type === 'DELETED'),
+      ),
+      store.subscribe(nodes, store.version, ({ type, object, previous }) => {
+        if (type === 'MODIFIED' && facts(object) === facts(previous as unknown as KubeNode)) return;
+        this.#unpark();
       }),
-      store.subscribe(nodes, store.version, () => this.#plan()),
+      store.subscribe(claims, store.version, () => this.#unpark()),
     );
   }
 
   stop(): void {
     for (const stop of this.#stops.splice(0)) stop();
     this.#pending.clear();
+    this.#parked.clear();
+    this.#usage.clear();
+    this.#repelling.clear();
   }
 
-  #count(node: string | undefined, by: number): void {
-    if (node) this.#podsOn.set(node, (this.#podsOn.get(node) ?? 0) + by);
+  /** Keeps what is taken on each node. */
+  #account(pod: Pod, before: Pod | undefined, gone: boolean): void {
+    const { uid } = pod.metadata;
+    const on = (of: Pod | undefined) => (of === undefined || isFinished(of) ? '' : (of.spec.nodeName ?? ''));
+    const was = on(before);
+    const is = gone ? '' : on(pod);
+    if (was !== '' && was !== is) {
+      this.#usage.get(was)?.remove(uid);
+      if (this.#usage.get(was)?.size === 0) this.#usage.delete(was);
+      this.#repelling.delete(uid);
+      // There is room again.
+      this.#unpark();
+    }
+    if (is === '') return;
+    const usage = this.#usage.get(is) ?? new NodeUsage();
+    this.#usage.set(is, usage);
+    // Resizing, and labels that affinity goes by, change what was counted.
+    if (was === is && before !== undefined && sameDemand(pod, before)) return;
+    usage.add(pod);
+    if (antiAffinityTerms(pod).length > 0) this.#repelling.add(uid);
+    if ([...this.#parked].some((parked) => this.#hasAffinity(parked))) this.#unpark();
+  }
+
+  #hasAffinity(uid: string): boolean {
+    const waiting = this.#pending.get(uid);
+    const pod =
+      waiting && (this.#registry.store.get(pods, waiting.namespace, waiting.name) as unknown as Pod | undefined);
+    return pod !== undefined && affinityTerms(pod).length > 0;
+  }
+
+  #consider(pod: Pod, before: Pod | undefined, gone: boolean): void {
+    const { uid, deletionTimestamp } = pod.metadata;
+    if (
+      gone ||
+      pod.spec.nodeName ||
+      deletionTimestamp !== undefined ||
+      isFinished(pod) ||
+      pod.spec.schedulerName !== name
+    ) {
+      this.#pending.delete(uid);
+      this.#parked.delete(uid);
+      return;
+    }
+    this.#pending.set(uid, pod.metadata);
+    // Its status is what the scheduler itself wrote.
+    if (before === undefined || !sameDemand(pod, before)) this.#parked.delete(uid);
+  }
+
+  #unpark(): void {
+    this.#parked.clear();
+    this.#plan();
   }
 
   /** Once for many changes, and never inside the write that caused them. */
   #plan(): void {
-    if (this.#planned || this.#pending.size === 0) return;
+    if (this.#planned || this.#pending.size === this.#parked.size) return;
     this.#planned = true;
     setImmediate(() => {
       this.#planned = false;
-      for (const waiting of this.#pending.values()) this.#schedule(waiting);
+      for (const [uid, waiting] of this.#pending) {
+        if (this.#parked.has(uid)) continue;
+        this.#parked.add(uid);
+        this.#schedule(waiting);
+      }
     });
   }
 
@@ -83,16 +154,27 @@ export class Scheduler {
     const pod = stored as unknown as Pod;
     if ((pod.spec.schedulingGates ?? []).length > 0) return;
     const all = this.#registry.list(nodes) as unknown as KubeNode[];
-    const refusals = new Map<string, number>();
-    let best: { name: string; load: number } | undefined;
+    const refusals: Refusal[] = [];
+    const placed = this.#placed(pod, all);
+    const volumes = this.#volumeRefusal(pod);
+    let best: { name: string; liking: number; load: number } | undefined;
     for (const node of all) {
-      const load = this.#podsOn.get(node.metadata?.name ?? '') ?? 0;
-      const why = unfit(pod.spec, node, load);
-      if (why !== undefined) refusals.set(why, (refusals.get(why) ?? 0) + 1);
-      else if (best === undefined || load < best.load) best = { name: node.metadata?.name ?? '', load };
+      const why = this.#refusal(pod, node, placed);
+      if (why !== undefined) {
+        refusals.push(why);
+        continue;
+      }
+      const load = this.#usage.get(node.metadata?.name ?? '')?.size ?? 0;
+      const liking =
+        preferredWeight(pod.spec, node) -
+        (untoleratedTaint(node.spec?.taints, pod.spec.tolerations, ['PreferNoSchedule']) ? 100 : 0);
+      if (best === undefined || liking > best.liking || (liking === best.liking && load < best.load))
+        best = { name: node.metadata?.name ?? '', liking, load };
     }
     try {
-      if (best === undefined) this.#reportUnschedulable(pod, all.length, refusals);
+      if (volumes !== undefined && all.length > 0)
+        this.#reportUnschedulable(pod, `0/${all.length} nodes are available: ${volumes}. not found`);
+      else if (best === undefined) this.#reportUnschedulable(pod, unschedulableText(all.length, refusals));
       else {
         bindPod(this.#registry, this.#clock, namespace, podName, { target: { kind: 'Node', name: best.name } });
         this.#event(
@@ -108,20 +190,67 @@ export class Scheduler {
     }
   }
 
-  #reportUnschedulable(pod: Pod, nodeCount: number, refusals: ReadonlyMap<string, number>): void {
-    const why =
-      nodeCount === 0
-        ? 'no nodes available to schedule pods'
-        : `0/${nodeCount} nodes are available: ${[...refusals]
-            .map(([text, count]) => `${count} ${text}`)
-            .sort()
-            .join(', ')}.`;
+  /** The pods that affinity has to look at: all, or only those that repel others. */
+  #placed(pod: Pod, all: readonly KubeNode[]): PlacedPod[] {
+    const interested = affinityTerms(pod).length + antiAffinityTerms(pod).length > 0;
+    if (!interested && this.#repelling.size === 0) return [];
+    return all.flatMap((node) =>
+      (this.#usage.get(node.metadata?.name ?? '')?.pods() ?? [])
+        .filter((other) => interested || this.#repelling.has(other.metadata.uid))
+        .map((other) => ({ pod: other, node })),
+    );
+  }
+
+  #refusal(pod: Pod, node: KubeNode, placed: readonly PlacedPod[]): Refusal | undefined {
+    const { tolerations } = pod.spec;
+    const final = (reason: string) => ({ reasons: [reason], final: true });
+    if (node.spec?.unschedulable === true && untoleratedTaint([cordoned], tolerations, ['NoSchedule']))
+      return final('node(s) were unschedulable');
+    const ready = node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+    // The taint of a node that is not ready may come a moment after its condition.
+    const taints = [...(node.spec?.taints ?? []), ...(ready ? [] : [notReady])];
+    if (untoleratedTaint(taints, tolerations, ['NoSchedule', 'NoExecute']))
+      return final('node(s) had untolerated taint(s)');
+    if (!matchesNodeAffinity(pod.spec, node)) return final("node(s) didn't match Pod's node affinity/selector");
+    const usage = this.#usage.get(node.metadata?.name ?? '') ?? new NodeUsage();
+    if (usage.hasPortConflict(pod))
+      return { reasons: ["node(s) didn't have free ports for the requested pod ports"], final: false };
+    const lacking = usage.lacking(pod, node);
+    if (lacking.length > 0) return { reasons: lacking, final: new NodeUsage().lacking(pod, node).length > 0 };
+    const unfriendly = affinityRefusal(
+      pod,
+      node,
+      placed,
+      (namespace) => this.#registry.store.get(namespaces, undefined, namespace)?.metadata.labels,
+    );
+    return unfriendly === undefined
+      ? undefined
+      : { reasons: [unfriendly], final: unfriendly === "node(s) didn't match pod affinity rules" };
+  }
+
+  /** Claims have to be bound before their pod can go anywhere (plugins/volumebinding). */
+  #volumeRefusal({ metadata, spec }: Pod): string | undefined {
+    for (const volume of spec.volumes ?? []) {
+      const claimName = volume.persistentVolumeClaim?.claimName;
+      if (claimName === undefined) continue;
+      const claim = this.#registry.store.get(claims, metadata.namespace, claimName) as unknown as
+        PersistentVolumeClaim | undefined;
+      if (claim === undefined) return `persistentvolumeclaim ${JSON.stringify(claimName)} not found`;
+      if (claim.metadata.deletionTimestamp !== undefined)
+        return `persistentvolumeclaim ${JSON.stringify(claimName)} is being deleted`;
+      if (claim.status?.phase !== 'Bound') return 'pod has unbound immediate PersistentVolumeClaims';
+    }
+    return undefined;
+  }
+
+  #reportUnschedulable(pod: Pod, why: string): void {
     const before = pod.status?.conditions?.find((condition) => condition.type === 'PodScheduled');
     if (before?.status === 'False' && before.message === why) return;
     const condition = {
       lastProbeTime: null,
       lastTransitionTime: before?.lastTransitionTime ?? rfc3339(this.#clock.now()),
       message: why,
+      ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
       reason: 'Unschedulable',
       status: 'False',
       type: 'PodScheduled',
@@ -158,54 +287,36 @@ export class Scheduler {
   }
 }
 
-/** Why a pod cannot go to a node, in the scheduler's words; undefined when it can. */
-function unfit(spec: PodSpec, { metadata, spec: nodeSpec, status }: KubeNode, load: number): string | undefined {
-  const untolerated = nodeSpec?.taints?.find(
-    (taint) =>
-      taint.effect !== 'PreferNoSchedule' &&
-      !(spec.tolerations ?? []).some((toleration) => tolerates(toleration, taint)),
-  );
-  if (
-    nodeSpec?.unschedulable === true &&
-    !(spec.tolerations ?? []).some((t) =>
-      tolerates(t, { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }),
-    )
-  )
-    return 'node(s) were unschedulable';
-  if (untolerated !== undefined) return `node(s) had untolerated taint(s)`;
-  if (status?.conditions?.find((condition) => condition.type === 'Ready')?.status !== 'True')
-    return 'node(s) were not ready';
-  const labels = metadata?.labels ?? {};
-  if (
-    Object.entries(spec.nodeSelector ?? {}).some(([key, value]) => labels[key] !== value) ||
-    !affinityAllows(spec, labels, metadata?.name ?? '')
-  ) {
-    return "node(s) didn't match Pod's node affinity/selector";
-  }
-  const room = Number(status.allocatable?.['pods'] ?? Number.POSITIVE_INFINITY);
-  return load >= room ? 'Too many pods' : undefined;
+/** How many nodes refuse for which reason, and that preemption would not help (FitError.Error in framework/types.go). */
+export function unschedulableText(nodeCount: number, refusals: readonly Refusal[]): string {
+  if (nodeCount === 0) return 'no nodes available to schedule pods';
+  const counts = new Map<string, number>();
+  for (const reason of refusals.flatMap(({ reasons }) => reasons)) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  const texts = [...counts].map(([text, count]) => `${count} ${text}`).sort();
+  const final = refusals.filter((refusal) => refusal.final).length;
+  return `0/${nodeCount} nodes are available: ${texts.join(', ')}. ${preemptionText(nodeCount, final, refusals.length - final)}`;
 }
 
-/** Follows v1.Toleration.ToleratesTaint in k8s.io/api/core/v1/toleration.go. */
-function tolerates({ key, operator, value, effect }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false;
-  if (key && key !== taint.key) return false;
-  return operator === 'Exists' || (!!key && (value ?? '') === (taint.value ?? ''));
+function preemptionText(nodeCount: number, final: number, others: number): string {
+  const texts = [
+    ...(others > 0 ? [`${others} No preemption victims found for incoming pod`] : []),
+    ...(final > 0 ? [`${final} Preemption is not helpful for scheduling`] : []),
+  ].sort();
+  return `no new claims to deallocate, preemption: 0/${nodeCount} nodes are available: ${texts.join(', ')}.`;
 }
 
-function affinityAllows(spec: PodSpec, labels: Readonly<Record<string, string>>, nodeName: string): boolean {
-  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  if (required === undefined) return true;
-  return required.nodeSelectorTerms.some(({ matchExpressions = [], matchFields = [] }) => {
-    if (matchExpressions.length + matchFields.length === 0) return false;
-    const inLabels = matchExpressions.every(({ key, operator, values = [] }) =>
-      meets({ key, operator, values }, labels[key]),
-    );
-    return (
-      inLabels &&
-      matchFields.every(
-        ({ key, operator, values = [] }) => key === 'metadata.name' && meets({ key, operator, values }, nodeName),
-      )
-    );
-  });
+function isFinished({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
+
+/** A pod's spec and labels are all that placing it depends on. */
+function sameDemand(pod: Pod, before: Pod): boolean {
+  const equal = (a: unknown, b: unknown) => a === b || JSON.stringify(a) === JSON.stringify(b);
+  return equal(pod.spec, before.spec) && equal(pod.metadata.labels, before.metadata.labels);
+}
+
+/** What of a node matters to where pods go. */
+function facts({ metadata, spec, status }: KubeNode): string {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+  return JSON.stringify([metadata?.labels, spec, ready, status?.allocatable]);
 }

@@ -1,3 +1,4 @@
+import { Interning } from './interning.ts';
 import type { ApiObject, GroupResource, ObjectMeta } from './api-object.ts';
 import { expired } from './api-error.ts';
 
@@ -14,6 +15,8 @@ export type ChangeListener = (change: Change) => void;
 /** The objects of one resource, its recent history and who listens to it. */
 interface Shelf {
   readonly objects: Map<string, ApiObject>;
+  /** The keys in order; absent after one has come or gone. */
+  ordered: string[] | undefined;
   readonly history: Change[];
   readonly listeners: Set<ChangeListener>;
   /** Changes up to this version are forgotten. */
@@ -27,7 +30,10 @@ interface Shelf {
 export class ResourceStore {
   readonly #shelves = new Map<string, Shelf>();
   readonly #historySize: number;
+  readonly #interning = new Interning();
   #version = 1;
+  /** Nothing is known of what was before this version. */
+  #beginning = 0;
 
   /** `historySize` is how many changes of each resource a watch may be behind before it gets 410 Gone. */
   constructor(historySize: number) {
@@ -45,9 +51,10 @@ export class ResourceStore {
 
   /** Objects in the order of their keys, as etcd lists them; of one namespace or of all. */
   list(resource: GroupResource, namespace?: string): ApiObject[] {
-    const entries = [...this.#shelf(resource).objects];
-    const wanted = namespace === undefined ? entries : entries.filter(([key]) => key.startsWith(`${namespace}/`));
-    return wanted.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+    const shelf = this.#shelf(resource);
+    shelf.ordered ??= [...shelf.objects.keys()].sort();
+    const keys = namespace === undefined ? shelf.ordered : within(shelf.ordered, `${namespace}/`);
+    return keys.map((key) => shelf.objects.get(key) as ApiObject);
   }
 
   count(resource: GroupResource): number {
@@ -61,6 +68,7 @@ export class ResourceStore {
     const previous = shelf.objects.get(key);
     const stored = this.#stamped(object);
     shelf.objects.set(key, stored);
+    if (previous === undefined) shelf.ordered = undefined;
     this.#publish(shelf, {
       type: previous === undefined ? 'ADDED' : 'MODIFIED',
       version: this.#version,
@@ -77,6 +85,7 @@ export class ResourceStore {
     const previous = shelf.objects.get(key);
     const gone = this.#stamped(last);
     shelf.objects.delete(key);
+    shelf.ordered = undefined;
     this.#publish(shelf, { type: 'DELETED', version: this.#version, object: gone, previous });
     return gone;
   }
@@ -93,6 +102,26 @@ export class ResourceStore {
     return () => shelf.listeners.delete(listener);
   }
 
+  /** All objects by `group/resource`, to be given to {@link load} later. */
+  dump(): Record<string, ApiObject[]> {
+    return Object.fromEntries([...this.#shelves].map(([key, { objects }]) => [key, [...objects.values()]]));
+  }
+
+  /**
+   * Takes over what another store held when its version was `version`; nobody is told. Call before anything else is
+   * stored.
+   */
+  load(objects: Readonly<Record<string, readonly ApiObject[]>>, version: number): void {
+    this.#version = version;
+    this.#beginning = version;
+    this.#shelves.clear();
+    for (const [key, list] of Object.entries(objects)) {
+      const [group = '', resource = ''] = key.split('/');
+      const shelf = this.#shelf({ group, resource });
+      for (const object of list) shelf.objects.set(keyOf(object.metadata.namespace, object.metadata.name), object);
+    }
+  }
+
   /** Forgets the past: a watch from any earlier version gets 410. */
   compact(): void {
     for (const shelf of this.#shelves.values()) {
@@ -105,13 +134,29 @@ export class ResourceStore {
     const key = `${group}/${resource}`;
     let shelf = this.#shelves.get(key);
     if (shelf === undefined)
-      this.#shelves.set(key, (shelf = { objects: new Map(), history: [], listeners: new Set(), compacted: 0 }));
+      this.#shelves.set(
+        key,
+        (shelf = {
+          objects: new Map(),
+          ordered: undefined,
+          history: [],
+          listeners: new Set(),
+          compacted: this.#beginning,
+        }),
+      );
     return shelf;
   }
 
   #stamped(object: ApiObject): ApiObject {
     this.#version++;
-    const metadata: ObjectMeta = { ...object.metadata, resourceVersion: String(this.#version) };
+    const { managedFields } = object.metadata;
+    const metadata: ObjectMeta = {
+      ...object.metadata,
+      resourceVersion: String(this.#version),
+      ...(managedFields && {
+        managedFields: managedFields.map((entry) => ({ ...entry, fieldsV1: this.#interning.value(entry.fieldsV1) })),
+      }),
+    };
     return { ...object, metadata };
   }
 
@@ -128,4 +173,23 @@ export class ResourceStore {
 
 function keyOf(namespace: string | undefined, name: string): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** Those of the ordered keys that begin with `prefix`. */
+function within(keys: readonly string[], prefix: string): string[] {
+  const start = firstFrom(keys, prefix);
+  const length = keys.slice(start).findIndex((key) => !key.startsWith(prefix));
+  return length === -1 ? keys.slice(start) : keys.slice(start, start + length);
+}
+
+/** The place of the first key that is not before `wanted`. */
+function firstFrom(keys: readonly string[], wanted: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((keys[middle] as string) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

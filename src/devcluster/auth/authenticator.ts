@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 
+import { unauthorized } from '../api-error.ts';
 import { issuer, type ServiceAccountTokens } from './service-account-tokens.ts';
 import { authenticated, type User } from './user.ts';
 
@@ -32,11 +33,15 @@ export class Authenticator {
     this.#tokens.delete(token);
   }
 
+  /** Who makes the request; undefined when it shows no credentials, a 401 when they are no good. */
   authenticate(request: IncomingMessage): User | undefined {
-    const user = request.socket instanceof TLSSocket ? this.#byCertificate(request.socket) : undefined;
-    if (user !== undefined) return user;
+    const socket = request.socket instanceof TLSSocket ? request.socket : undefined;
     const token = bearerToken(request);
-    return token === undefined ? undefined : this.byToken(token)?.user;
+    const user =
+      (socket && this.#byCertificate(socket)) ?? (token === undefined ? undefined : this.byToken(token)?.user);
+    if (user === undefined && (token !== undefined || (socket !== undefined && isStranger(socket))))
+      throw unauthorized();
+    return user;
   }
 
   /** The user behind a bearer token and those of `audiences` that it is good for. */
@@ -50,11 +55,21 @@ export class Authenticator {
     return found && { user: authenticated(found.user), audiences: found.audiences };
   }
 
+  /** Whom a service account's token is for, when it is one and valid otherwise. */
+  audiencesOf(token: string): readonly string[] | undefined {
+    return this.#serviceAccounts.audiencesOf(token);
+  }
+
   #byCertificate(socket: TLSSocket): User | undefined {
     let user = this.#certificateUsers.get(socket);
     if (user === undefined) this.#certificateUsers.set(socket, (user = userOf(socket) ?? null));
     return user ?? undefined;
   }
+}
+
+/** True when the client has a certificate, but of another authority. */
+function isStranger(socket: TLSSocket): boolean {
+  return !socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
 }
 
 function userOf(socket: TLSSocket): User | undefined {

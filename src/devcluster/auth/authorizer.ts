@@ -1,20 +1,9 @@
 import type { GroupResource } from '../api-object.ts';
-import type { Requirement } from '../selectors.ts';
+import type { Attributes } from './attributes.ts';
+import { ruleAllows } from './rbac-rules.ts';
 import type { User } from './user.ts';
 
-/** What a request does, as authorization sees it (k8s.io/apiserver/pkg/authorization/authorizer). */
-export type Attributes =
-  | {
-      readonly verb: string;
-      readonly group: string;
-      readonly version?: string;
-      readonly resource: string;
-      readonly subresource?: string | undefined;
-      readonly namespace?: string | undefined;
-      readonly name?: string | undefined;
-      readonly fields?: readonly Requirement[];
-    }
-  | { readonly verb: string; readonly path: string };
+export type { Attributes } from './attributes.ts';
 
 /** `reason` is shown to who is refused. */
 export interface Decision {
@@ -39,84 +28,25 @@ export interface Grant {
   readonly nonResourceURLs?: readonly string[];
 }
 
-const discoveryPaths = [
-  '/healthz',
-  '/livez',
-  '/readyz',
-  '/version',
-  '/version/',
-  '/api',
-  '/api/*',
-  '/apis',
-  '/apis/*',
-  '/openapi',
-  '/openapi/*',
-];
-
-/** What Kubernetes' bootstrap policy gives to those that this control plane is concerned with. */
-const bootstrapGrants: readonly Grant[] = [
-  { to: 'system:masters', verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
-  { to: 'system:masters', verbs: ['*'], nonResourceURLs: ['*'] },
-  { to: 'system:authenticated', verbs: ['get'], nonResourceURLs: discoveryPaths },
-  {
-    to: 'system:unauthenticated',
-    verbs: ['get'],
-    nonResourceURLs: ['/healthz', '/livez', '/readyz', '/version', '/version/'],
-  },
-  {
-    to: 'system:authenticated',
-    verbs: ['create'],
-    apiGroups: ['authorization.k8s.io'],
-    resources: ['selfsubjectaccessreviews'],
-  },
-  {
-    to: 'system:authenticated',
-    verbs: ['create'],
-    apiGroups: ['authentication.k8s.io'],
-    resources: ['selfsubjectreviews'],
-  },
-  {
-    to: 'kube-apiserver-kubelet-client',
-    verbs: ['get', 'list', 'watch', 'proxy'],
-    apiGroups: [''],
-    resources: ['nodes'],
-  },
-  {
-    to: 'kube-apiserver-kubelet-client',
-    verbs: ['*'],
-    apiGroups: [''],
-    resources: [
-      'nodes/proxy',
-      'nodes/metrics',
-      'nodes/stats',
-      'nodes/log',
-      'nodes/pods',
-      'nodes/healthz',
-      'nodes/configz',
-    ],
-  },
-];
-
-/** Allows what the bootstrap policy or one of `grants` allows. */
+/** Allows what one of `grants` allows. */
 export function grantsAuthorizer(grants: readonly Grant[]): Authorizer {
-  const all = [...bootstrapGrants, ...grants];
   return (user, attributes) => ({
-    allowed: all.some(
+    allowed: grants.some(
       (grant) => (grant.to === user.name || user.groups.includes(grant.to)) && covers(grant, attributes),
     ),
   });
 }
 
-/** Allows what any of `authorizers` allows; the first reason given is the reason. */
+/** Allows what any of `authorizers` allows; a refusal gives the reasons of all. */
 export function anyOf(...authorizers: readonly Authorizer[]): Authorizer {
   return (user, attributes) => {
-    let reason: string | undefined;
+    const reasons: string[] = [];
     for (const authorize of authorizers) {
       const decision = authorize(user, attributes);
       if (decision.allowed) return decision;
-      reason ??= decision.reason;
+      if (decision.reason !== undefined) reasons.push(decision.reason);
     }
-    return { allowed: false, ...(reason !== undefined && { reason }) };
+    return { allowed: false, ...(reasons.length > 0 && { reason: reasons.join('\n') }) };
   };
 }
 
@@ -138,25 +68,7 @@ export function resourceOf(attributes: Attributes): GroupResource {
 }
 
 function covers(grant: Grant, attributes: Attributes): boolean {
-  if (!includes(grant.verbs, attributes.verb)) return false;
-  if ('path' in attributes) {
-    return (grant.nonResourceURLs ?? []).some(
-      (url) => url === attributes.path || (url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
-    );
-  }
-  const { group, resource, subresource, namespace, name } = attributes;
-  const full = subresource === undefined ? resource : `${resource}/${subresource}`;
-  if (!includes(grant.apiGroups ?? [], group)) return false;
-  if (
-    !includes(grant.resources ?? [], full) &&
-    !(subresource !== undefined && grant.resources?.includes(`*/${subresource}`))
-  )
-    return false;
-  if (grant.namespaces !== undefined && !(namespace !== undefined && grant.namespaces.includes(namespace)))
-    return false;
-  return grant.resourceNames === undefined || (name !== undefined && grant.resourceNames.includes(name));
-}
-
-function includes(list: readonly string[], wanted: string): boolean {
-  return list.includes('*') || list.includes(wanted);
+  if (!ruleAllows(grant, attributes)) return false;
+  const namespace = 'path' in attributes ? undefined : attributes.namespace;
+  return grant.namespaces === undefined || (namespace !== undefined && grant.namespaces.includes(namespace));
 }

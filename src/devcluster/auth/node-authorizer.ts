@@ -50,6 +50,24 @@ export function nodeAuthorizer(store: ResourceStore): Authorizer {
       case 'events':
       case 'events.events.k8s.io':
         return allowedVerbs(['create', 'update', 'patch'], attributes);
+      case 'certificatesigningrequests.certificates.k8s.io':
+        return allowedVerbs(['create', ...read], attributes);
+      case 'persistentvolumeclaims':
+      case 'persistentvolumeclaims/status':
+        return attributes.verb === 'get' || attributes.subresource !== undefined
+          ? related(node, attributes, store, claimNames)
+          : refused('can only get individual resources of this type');
+      case 'persistentvolumes':
+        return attributes.verb === 'get'
+          ? relatedVolume(node, attributes, store)
+          : refused('can only get individual resources of this type');
+      case 'volumeattachments.storage.k8s.io':
+        return allowedVerbs(['get'], attributes);
+      case 'csidrivers.storage.k8s.io':
+        return allowedVerbs(read, attributes);
+      case 'csinodes.storage.k8s.io':
+        return authorizeCsiNode(node, attributes);
+      case 'localsubjectaccessreviews.authorization.k8s.io':
       case 'pods/eviction':
       case 'tokenreviews.authentication.k8s.io':
       case 'subjectaccessreviews.authorization.k8s.io':
@@ -92,6 +110,29 @@ function authorizeLease(node: string, { verb, namespace, name }: ResourceAttribu
   return allowed;
 }
 
+function authorizeCsiNode(node: string, { verb, name }: ResourceAttributes): Decision {
+  if (!['get', 'create', 'update', 'patch', 'delete'].includes(verb))
+    return refused('can only get, create, update, patch, or delete a CSINode');
+  if (verb !== 'create' && name !== node)
+    return refused('can only access CSINode with the same name as the requesting node');
+  return allowed;
+}
+
+/** Allowed when the volume is bound to a claim that a pod of this node uses. */
+function relatedVolume(node: string, { name }: ResourceAttributes, store: ResourceStore): Decision {
+  const volume =
+    name === undefined ? undefined : store.get({ group: '', resource: 'persistentvolumes' }, undefined, name);
+  const { claimRef } = (volume?.['spec'] ?? {}) as { claimRef?: { namespace?: string; name?: string } };
+  const claim = {
+    verb: 'get',
+    group: '',
+    resource: 'persistentvolumeclaims',
+    namespace: claimRef?.namespace,
+    name: claimRef?.name,
+  };
+  return claimRef === undefined ? refused(unrelated(node)) : related(node, claim, store, claimNames);
+}
+
 function authorizeReferenced(
   node: string,
   attributes: ResourceAttributes,
@@ -125,6 +166,10 @@ function unrelated(node: string): string {
 
 function* serviceAccountNames(spec: PodSpec): Iterable<string | undefined> {
   yield spec.serviceAccountName;
+}
+
+function* claimNames(spec: PodSpec): Iterable<string | undefined> {
+  for (const { persistentVolumeClaim } of spec.volumes ?? []) yield persistentVolumeClaim?.claimName;
 }
 
 function* secretNames(spec: PodSpec): Iterable<string | undefined> {

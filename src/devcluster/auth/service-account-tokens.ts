@@ -1,5 +1,13 @@
 /** Tokens of service accounts: JWTs signed with the cluster's own key. Follows pkg/serviceaccount/claims.go. */
-import { generateKeyPairSync, randomUUID, sign, verify, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
 
 import { rfc3339, type Clock } from '../../core/clock.ts';
 import { badRequest, conflict, fieldInvalid, invalid } from '../api-error.ts';
@@ -42,7 +50,7 @@ interface Claims {
 interface TokenRequestSpec {
   audiences?: string[];
   expirationSeconds?: number;
-  boundObjectRef?: { apiVersion?: string; kind?: string; name?: string; uid?: string };
+  boundObjectRef?: { apiVersion?: string; kind?: string; name?: string; uid?: string } | null;
 }
 
 export class ServiceAccountTokens {
@@ -51,10 +59,18 @@ export class ServiceAccountTokens {
   readonly #privateKey: KeyObject;
   readonly #publicKey: KeyObject;
 
-  constructor(registry: Registry, clock: Clock) {
+  /** `keyPem` is the private key to sign with; a new one when absent. */
+  constructor(registry: Registry, clock: Clock, keyPem?: string) {
     this.#registry = registry;
     this.#clock = clock;
-    ({ privateKey: this.#privateKey, publicKey: this.#publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+    this.#privateKey =
+      keyPem === undefined ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : createPrivateKey(keyPem);
+    this.#publicKey = createPublicKey(this.#privateKey);
+  }
+
+  /** The signing key as PEM, so that tokens stay good over a restart. */
+  get keyPem(): string {
+    return this.#privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
   }
 
   /** Answers a TokenRequest for the service account `name`. */
@@ -62,13 +78,17 @@ export class ServiceAccountTokens {
     const account = this.#registry.get(kindNamed('ServiceAccount'), namespace, name);
     const { value } = decode('TokenRequest', body);
     const spec = (value['spec'] ?? {}) as unknown as TokenRequestSpec;
-    const audiences = spec.audiences ?? [issuer];
+    const audiences = (spec.audiences ?? []).length > 0 ? (spec.audiences as string[]) : [issuer];
     const seconds = spec.expirationSeconds ?? 3600;
     if (seconds < 600)
       throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [
         fieldInvalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'),
       ]);
-    const bound = this.#boundObjects(namespace, name, spec.boundObjectRef);
+    if (seconds > 2 ** 32)
+      throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [
+        fieldInvalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'),
+      ]);
+    const bound = this.#boundObjects(namespace, name, spec.boundObjectRef ?? undefined);
     const extended =
       bound.pod !== undefined && seconds === warnOnlySeconds && audiences.every((audience) => audience === issuer);
     const now = Math.floor(this.#clock.now() / 1000);
@@ -94,6 +114,11 @@ export class ServiceAccountTokens {
       spec: { boundObjectRef: null, ...spec, audiences, expirationSeconds: seconds },
       status: { token, expirationTimestamp: rfc3339((now + seconds) * 1000) },
     };
+  }
+
+  /** Whom a token of ours is for, whether or not it still is good. */
+  audiencesOf(token: string): readonly string[] | undefined {
+    return this.#verified(token)?.aud;
   }
 
   /**
@@ -129,12 +154,14 @@ export class ServiceAccountTokens {
   #boundObjects(
     namespace: string,
     account: string,
-    ref: TokenRequestSpec['boundObjectRef'],
+    ref: NonNullable<TokenRequestSpec['boundObjectRef']> | undefined,
   ): { pod?: Reference; secret?: Reference; node?: Reference } {
     if (ref === undefined) return {};
     const { kind = '', apiVersion = '', name = '' } = ref;
     if (apiVersion !== 'v1' || !['Pod', 'Secret', 'Node'].includes(kind))
-      throw badRequest(`cannot bind token to object of type ${apiVersion}, Kind=${kind}`);
+      throw badRequest(
+        `cannot bind token to object of type ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`,
+      );
     const object = this.#registry.get(kindNamed(kind), kind === 'Node' ? undefined : namespace, name);
     if (ref.uid !== undefined && ref.uid !== object.metadata.uid) {
       throw conflict(

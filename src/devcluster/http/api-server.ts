@@ -3,47 +3,61 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import {
-  forbidden,
-  goText,
-  methodNotAllowed,
-  noSuchResource,
-  unauthorized,
-  unsupportedPatchType,
-} from '../api-error.ts';
+import { forbidden, goText, methodNotAllowed, noSuchResource, unsupportedPatchType } from '../api-error.ts';
 import type { ApiObject } from '../api-object.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { refusalMessage, resourceOf, type Attributes, type Authorizer } from '../auth/authorizer.ts';
+import { checkNodeTokenRequest } from '../admission/node-token-request.ts';
+import type { RbacAuthorizer } from '../auth/rbac-authorizer.ts';
 import { answerReview } from '../auth/reviews.ts';
 import type { ServiceAccountTokens } from '../auth/service-account-tokens.ts';
 import type { User } from '../auth/user.ts';
-import { encodeList, encodeObject } from '../encoding.ts';
-import { apiVersionOf, type Kind } from '../kinds/kind.ts';
+import { schemaTypeOf, type Kind } from '../kinds/kind.ts';
 import { asPod } from '../kinds/pod.ts';
 import { groupVersions, kindOfResource } from '../kinds/table.ts';
 import { readPatch } from '../patch/patch.ts';
+import { applyScale, changeScale, scaleOf } from '../scale.ts';
+import { evictPod } from '../eviction.ts';
 import { bindPod } from '../pod-binding.ts';
 import type { Registry, Written } from '../registry.ts';
 import { selectedName } from '../selectors.ts';
-import { answerError, answerNoSuchPath, answerText, negotiate } from './answer.ts';
-import { contentType, parseJson, patchTypes, readBody, readObject } from './body.ts';
-import { discover } from './discovery.ts';
+import { answerError, answerNoSuchPath, answerPlain, answerText, discoveryVersion, negotiate } from './answer.ts';
+import {
+  applyType,
+  contentType,
+  patchTypes,
+  readApplyBody,
+  readOptionalObject,
+  readObject,
+  readObjectBody,
+  readPatchBody,
+} from './body.ts';
+import { aggregatedDiscovery, discover, version } from './discovery.ts';
+import { impersonated } from './impersonation.ts';
+import { encodeAs, encodeBookmark, encodeListAs, eventEncoder } from './forms.ts';
 import type { KubeletClient } from './kubelet-client.ts';
 import { serveNodeProxy } from './node-proxy.ts';
-import { checkListVersion, readDeleteOptions, readListOptions, readWatchOptions, readWriteOptions } from './options.ts';
+import {
+  checkListVersion,
+  readDeleteOptions,
+  readListOptions,
+  readPatchOptions,
+  readWatchOptions,
+  readWriteOptions,
+} from './options.ts';
 import { serveLog, serveStream } from './pod-streams.ts';
 import { requestInfo, type RequestInfo, type ResourceRequest } from './request-info.ts';
-import { encodeTable } from './table.ts';
 import { statusOfFault, type RecordedRequest, type Traffic } from './traffic.ts';
 import type { Upgrade } from './upgrade-relay.ts';
 import { serveWatch, type OpenWatch } from './watch.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
 
 /** What the server is put together from. */
 export interface ApiServerParts {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  /** What the stored roles give to whom. */
+  readonly rbac: RbacAuthorizer;
   readonly serviceAccounts: ServiceAccountTokens;
   readonly kubelet: KubeletClient;
   readonly traffic: Traffic;
@@ -104,7 +118,12 @@ export class ApiServer {
         // The request takes effect, its answer is lost on the way.
         response.writeHead = () => response.destroy();
       }
-      const user = this.#authenticate(request, info);
+      const user = impersonated(
+        request.headers,
+        this.#parts.authenticator.authenticate(request) ?? anonymous,
+        info,
+        this.#parts.authorizer,
+      );
       record.user = user.name;
       this.#authorize(user, info, url, upgrade !== undefined);
       await this.#serve(info, { request, response, url, user, upgrade });
@@ -113,18 +132,6 @@ export class ApiServer {
       if (response.statusCode >= 500)
         this.#parts.log.warn('request failed', { method, path: record?.path, err: messageOf(error) });
     }
-  }
-
-  #authenticate(request: IncomingMessage, info: RequestInfo): User {
-    const user = this.#parts.authenticator.authenticate(request);
-    if (user !== undefined) return user;
-    // Without credentials only what the bootstrap policy shows to everybody.
-    const open =
-      info.about === 'path' &&
-      request.headers.authorization === undefined &&
-      this.#parts.authorizer(anonymous, { verb: info.verb, path: info.path }).allowed;
-    if (!open) throw unauthorized();
-    return anonymous;
   }
 
   #authorize(user: User, info: RequestInfo, url: URL, upgrade: boolean): void {
@@ -153,14 +160,14 @@ export class ApiServer {
     if (kind.review) {
       if (info.name !== undefined) throw noSuchResource();
       if (request.method !== 'POST') throw methodNotAllowed();
-      const { authenticator, authorizer, clock } = this.#parts;
-      answerText(
-        response,
-        201,
-        JSON.stringify(
-          answerReview(kind, await readObject(request), exchange.user, clock.now(), authenticator, authorizer),
-        ),
-      );
+      const { authenticator, authorizer, rbac, clock } = this.#parts;
+      const asker = { user: exchange.user, namespace: info.namespace, nowMs: clock.now() };
+      const answer = answerReview(kind, await readObject(request, kind.kind), asker, {
+        authenticator,
+        authorizer,
+        rbac,
+      });
+      answerText(response, 201, JSON.stringify(answer));
       return;
     }
     if (info.subresource !== undefined && kind.actions?.[info.subresource] !== undefined)
@@ -169,26 +176,51 @@ export class ApiServer {
     if (info.trail !== '' && info.trail !== '/') throw noSuchResource();
     if (info.name === undefined) return this.#serveCollection(kind, info, exchange);
     const isView = info.subresource !== undefined;
-    if (isView && !(kind.status && info.subresource === 'status') && kind.views?.[info.subresource] === undefined)
+    if (
+      isView &&
+      !(kind.scale && info.subresource === 'scale') &&
+      !(kind.status && info.subresource === 'status') &&
+      kind.views?.[info.subresource] === undefined
+    )
       throw noSuchResource();
     return this.#serveObject(kind, info, info.name, exchange);
   }
 
-  #serveDiscovery(path: string, { request, response }: Exchange): void {
+  async #serveDiscovery(path: string, { request, response }: Exchange): Promise<void> {
+    if (path.startsWith('/openapi/')) return this.#serveOpenApi(path, response);
+    if ((path === '/api' || path === '/apis') && request.method === 'GET') {
+      if (discoveryVersion(request) !== undefined) {
+        response.setHeader('content-type', 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+        answerText(response, 200, JSON.stringify(aggregatedDiscovery(path)));
+        return;
+      }
+    }
     const found = discover(path, request.headers.host ?? '');
     const inKnownGroup = groupVersions().some(({ group }) => group !== '' && path.startsWith(`/apis/${group}/`));
     if (found === undefined && inKnownGroup) throw noSuchResource();
     if (found === undefined) answerNoSuchPath(response);
-    else if (typeof found === 'string') {
-      response
-        .writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' })
-        .end(found);
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+    else if (typeof found === 'string') answerPlain(response, found);
+    else if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
     else answerText(response, 200, JSON.stringify(found));
   }
 
+  /** The documents are large and few ask for them, so what they are made of is loaded by the first who does. */
+  async #serveOpenApi(path: string, response: ServerResponse): Promise<void> {
+    const { openApiIndex, openApiV2, openApiV3 } = await import('./openapi.ts');
+    const [, , format, ...rest] = path.split('/');
+    const document = rest.filter(Boolean).join('/');
+    if (format === 'v3' && document === '') answerPlain(response, JSON.stringify(openApiIndex(version.gitVersion)));
+    else if (format === 'v2' && document === '')
+      answerText(response, 200, JSON.stringify(openApiV2(version.gitVersion)));
+    else {
+      const found = format === 'v3' ? openApiV3(document, version.gitVersion) : undefined;
+      if (found === undefined) response.writeHead(404).end();
+      else answerText(response, 200, JSON.stringify(found));
+    }
+  }
+
   async #serveCollection(kind: Kind, { verb, namespace }: ResourceRequest, exchange: Exchange): Promise<void> {
-    const { request, response, url } = exchange;
+    const { request, response, url, user } = exchange;
     const { registry, clock } = this.#parts;
     const query = url.searchParams;
     const everywhere = kind.namespaced && namespace === undefined;
@@ -196,27 +228,20 @@ export class ApiServer {
       case 'list': {
         const list = readListOptions(kind, namespace, query);
         checkListVersion(query, registry.store.version);
-        const version = String(registry.store.version);
+        const metadata = { resourceVersion: String(registry.store.version) };
         const objects = registry.list(kind, list);
-        const text =
-          negotiate(request) === 'table'
-            ? encodeTable(kind, objects, version, clock.now())
-            : encodeList(kind.kind, apiVersionOf(kind), version, objects);
-        answerText(response, 200, text);
+        answerText(response, 200, encodeListAs(negotiate(request), kind, objects, metadata, query, clock.now()));
         return;
       }
       case 'watch': {
         const form = negotiate(request);
-        const encode =
-          form === 'object'
-            ? encodeObject
-            : (object: ApiObject) => encodeTable(kind, [object], object.metadata.resourceVersion ?? '', clock.now());
         serveWatch(response, {
           kind,
           registry,
           list: readListOptions(kind, namespace, query),
           options: readWatchOptions(query),
-          encode,
+          encode: eventEncoder(form, kind, query, clock),
+          encodeBookmark: (metadata) => encodeBookmark(form, kind, metadata),
           clock,
           open: this.#watches,
         });
@@ -224,17 +249,18 @@ export class ApiServer {
       }
       case 'create':
         if (everywhere) throw methodNotAllowed();
-        this.#answerWritten(
-          kind,
-          registry.create(kind, namespace, await readObject(request), readWriteOptions(query)),
-          exchange,
-        );
+        {
+          const { object, oddities } = await readObjectBody(request, kind.kind);
+          const options = { ...readWriteOptions('Create', query, request.headers['user-agent']), oddities, user };
+          this.#answerWritten(kind, registry.create(kind, namespace, object, options), exchange);
+        }
         return;
       case 'deletecollection': {
         if (everywhere) throw methodNotAllowed();
-        const options = readDeleteOptions(query, await readOptionalObject(request));
+        const options = { ...readDeleteOptions(query, await readOptionalObject(request)), user: exchange.user };
         const gone = registry.deleteCollection(kind, readListOptions(kind, namespace, query), options);
-        answerText(response, 200, encodeList(kind.kind, apiVersionOf(kind), String(registry.store.version), gone));
+        const metadata = { resourceVersion: String(registry.store.version) };
+        answerText(response, 200, encodeListAs(negotiate(request), kind, gone, metadata, query, clock.now()));
         return;
       }
       default:
@@ -242,53 +268,98 @@ export class ApiServer {
     }
   }
 
-  async #serveObject(
-    kind: Kind,
-    { verb, namespace, subresource }: ResourceRequest,
-    name: string,
-    exchange: Exchange,
-  ): Promise<void> {
-    const { request, response, url } = exchange;
+  async #serveObject(kind: Kind, info: ResourceRequest, name: string, exchange: Exchange): Promise<void> {
+    const { verb, namespace, subresource } = info;
+    const { request, response, url, user } = exchange;
+    const { searchParams: query } = url;
     const { registry } = this.#parts;
+    if (subresource === 'scale' && kind.scale !== undefined)
+      return this.#serveScale(kind, verb, namespace, name, exchange);
     switch (verb) {
       case 'get':
         this.#answerObject(kind, 200, registry.get(kind, namespace, name), exchange);
         return;
-      case 'update':
-        this.#answerWritten(
-          kind,
-          registry.update(
-            kind,
-            namespace,
-            name,
-            subresource,
-            await readObject(request),
-            readWriteOptions(url.searchParams),
-          ),
-          exchange,
-        );
+      case 'update': {
+        const { object, oddities } = await readObjectBody(request, kind.kind);
+        const options = { ...readWriteOptions('Update', query, request.headers['user-agent']), oddities, user };
+        this.#answerWritten(kind, registry.update(kind, namespace, name, subresource, object, options), exchange);
         return;
+      }
       case 'patch': {
         const type = contentType(request);
         const known = patchTypes.find((patchType) => patchType === type);
-        if (known === undefined) throw unsupportedPatchType();
-        const patch = parseJson((await readBody(request)) ?? '');
-        const options = { ...readWriteOptions(url.searchParams), patch: goText(patch) };
+        if (known === undefined && type !== applyType) throw unsupportedPatchType();
+        const { force, ...given } = readPatchOptions(query, request.headers['user-agent'], known === undefined);
+        if (known === undefined) {
+          const { object, oddities } = await readApplyBody(request);
+          if (registry.store.get(kind.storedAs?.kind ?? kind, namespace, name) === undefined)
+            this.#authorize(user, { ...info, verb: 'create' }, url, false);
+          const options = { ...given, force, user, oddities };
+          this.#answerWritten(kind, registry.apply(kind, namespace, name, subresource, object, options), exchange);
+          return;
+        }
+        const patch = await readPatchBody(request);
+        const options = { ...given, patch: goText(patch), user };
         this.#answerWritten(
           kind,
-          registry.change(kind, namespace, name, subresource, readPatch(kind.kind, known, patch), options),
+          registry.change(kind, namespace, name, subresource, readPatch(schemaTypeOf(kind), known, patch), options),
           exchange,
         );
         return;
       }
       case 'delete': {
         if (subresource !== undefined) throw methodNotAllowed();
-        const options = readDeleteOptions(url.searchParams, await readOptionalObject(request));
+        const options = {
+          ...readDeleteOptions(url.searchParams, await readOptionalObject(request)),
+          user: exchange.user,
+        };
         const object = registry.delete(kind, namespace, name, options);
-        const remains = registry.store.get(kind, namespace, name)?.metadata.uid === object.metadata.uid;
+        const remains =
+          registry.store.get(kind.storedAs?.kind ?? kind, namespace, name)?.metadata.uid === object.metadata.uid;
         if (kind.returnsDeleted || (remains && options.dryRun !== true))
           this.#answerObject(kind, 200, object, exchange);
         else answerText(response, 200, JSON.stringify(deletedStatus(kind, object)));
+        return;
+      }
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  /** The scale of a workload, which is no view on it but an object of its own kind. */
+  async #serveScale(
+    kind: Kind,
+    verb: string,
+    namespace: string | undefined,
+    name: string,
+    { request, response, url, user }: Exchange,
+  ): Promise<void> {
+    const { registry } = this.#parts;
+    const agent = request.headers['user-agent'];
+    switch (verb) {
+      case 'get':
+        answerText(response, 200, JSON.stringify(scaleOf(kind, registry.get(kind, namespace, name))));
+        return;
+      case 'update': {
+        const body = await readObject(request, 'Scale');
+        const options = { ...readWriteOptions('Update', url.searchParams, agent), user };
+        answerText(response, 200, JSON.stringify(changeScale(registry, kind, namespace, name, () => body, options)));
+        return;
+      }
+      case 'patch': {
+        const type = contentType(request);
+        const known = patchTypes.find((patchType) => patchType === type);
+        if (known === undefined && type !== applyType) throw unsupportedPatchType();
+        const options = { ...readPatchOptions(url.searchParams, agent, known === undefined), user };
+        if (known === undefined) {
+          const { object } = await readApplyBody(request);
+          answerText(response, 200, JSON.stringify(applyScale(registry, kind, namespace, name, object, options)));
+          return;
+        }
+        const patch = await readPatchBody(request);
+        const apply = readPatch('Scale', known, patch);
+        const scale = changeScale(registry, kind, namespace, name, apply, { ...options, patch: goText(patch) });
+        answerText(response, 200, JSON.stringify(scale));
         return;
       }
       default:
@@ -308,11 +379,25 @@ export class ApiServer {
     switch (`${resource}/${subresource}`) {
       case 'nodes/proxy':
         return serveNodeProxy(name, `${trail}${url.search}`, request, response, upgrade, kubelet);
-      case 'serviceaccounts/token':
+      case 'serviceaccounts/token': {
+        const body = await readObject(request);
+        checkNodeTokenRequest(registry.store, exchange.user, namespace as string, name, body);
+        answerText(response, 201, JSON.stringify(serviceAccounts.request(namespace as string, name, body)));
+        return;
+      }
+      case 'pods/eviction':
+        evictPod(registry, clock, {
+          namespace: namespace as string,
+          name,
+          body: await readObject(request),
+          dryRun: readWriteOptions('Create', url.searchParams, undefined).dryRun === true,
+          user: exchange.user,
+          deleteOptions: (body) => readDeleteOptions(new URLSearchParams(), body),
+        });
         answerText(
           response,
           201,
-          JSON.stringify(serviceAccounts.request(namespace as string, name, await readObject(request))),
+          JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }),
         );
         return;
       case 'pods/binding':
@@ -350,13 +435,10 @@ export class ApiServer {
     kind: Kind,
     code: number,
     object: ApiObject,
-    { request, response }: Exchange,
+    { request, response, url }: Exchange,
     warnings: readonly string[] = [],
   ): void {
-    const table = negotiate(request) === 'table';
-    const text = table
-      ? encodeTable(kind, [object], object.metadata.resourceVersion ?? '', this.#parts.clock.now())
-      : encodeObject(object);
+    const text = encodeAs(negotiate(request), kind, object, url.searchParams, this.#parts.clock.now());
     answerText(response, code, text, warnings);
   }
 }
@@ -384,12 +466,6 @@ function attributesOf(info: RequestInfo, url: URL, upgrade: boolean): Attributes
   };
   const opensStream = upgrade && verb === 'get' && ['exec', 'attach', 'portforward'].includes(subresource ?? '');
   return opensStream ? [attributes, { ...attributes, verb: 'create' }] : [attributes];
-}
-
-async function readOptionalObject(request: IncomingMessage): Promise<JsonObject | undefined> {
-  const text = await readBody(request);
-  const value = text === undefined ? undefined : parseJson(text);
-  return isJsonObject(value) ? value : undefined;
 }
 
 function deletedStatus(kind: Kind, { metadata: { name, uid } }: ApiObject) {

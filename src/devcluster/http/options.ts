@@ -1,5 +1,16 @@
 /** The query parameters that the verbs understand. */
-import { badRequest, expired, fieldForbidden, fieldNotSupported, invalid, versionTooLarge } from '../api-error.ts';
+import {
+  badRequest,
+  expired,
+  fieldForbidden,
+  fieldInvalid,
+  fieldNotSupported,
+  fieldRequired,
+  fieldTooLong,
+  invalid,
+  versionTooLarge,
+  type FieldError,
+} from '../api-error.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { supportsField, type Kind } from '../kinds/kind.ts';
 import type { WriteOptions } from '../draft.ts';
@@ -60,14 +71,52 @@ export function readWatchOptions(query: URLSearchParams): WatchOptions {
   };
 }
 
-export function readWriteOptions(query: URLSearchParams): WriteOptions {
+/** What a write says about itself besides its body; who it does not name is named after its program. */
+export function readWriteOptions(
+  verb: 'Create' | 'Update' | 'Patch',
+  query: URLSearchParams,
+  userAgent: string | undefined,
+): WriteOptions & { readonly fieldManager: string } {
+  const options = { group: 'meta.k8s.io', kind: `${verb}Options` };
+  const manager = query.get('fieldManager') ?? '';
+  const errors: FieldError[] = [];
+  if (Buffer.byteLength(manager) > longestManagerBytes) errors.push(fieldTooLong('fieldManager', longestManagerBytes));
+  if (/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(manager))
+    errors.push(fieldInvalid('fieldManager', manager, 'should only contain printable characters'));
   const fieldValidation = query.get('fieldValidation') || 'Warn';
   if (fieldValidation !== 'Strict' && fieldValidation !== 'Warn' && fieldValidation !== 'Ignore') {
-    throw invalid({ group: 'meta.k8s.io', kind: 'CreateOptions' }, '', [
-      fieldNotSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn']),
-    ]);
+    errors.push(fieldNotSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn']));
+    throw invalid(options, '', errors);
   }
-  return { dryRun: isDryRun(query.getAll('dryRun')), fieldValidation };
+  if (errors.length > 0) throw invalid(options, '', errors);
+  return {
+    dryRun: isDryRun(query.getAll('dryRun'), options.kind),
+    fieldValidation,
+    fieldManager: manager || programOf(userAgent ?? ''),
+  };
+}
+
+/** The options of a patch; server-side apply (and only that) may be forced and must name its manager. */
+export function readPatchOptions(
+  query: URLSearchParams,
+  userAgent: string | undefined,
+  isApply: boolean,
+): ReturnType<typeof readWriteOptions> & { readonly force: boolean } {
+  const errors: FieldError[] = [];
+  const force = query.get('force');
+  if (isApply && !query.get('fieldManager')) errors.push(fieldRequired('fieldManager', 'is required for apply patch'));
+  if (!isApply && force !== null && force !== '')
+    errors.push(fieldForbidden('force', 'may not be specified for non-apply patch'));
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', errors);
+  return { ...readWriteOptions('Patch', query, userAgent), force: isTrue(force) };
+}
+
+const longestManagerBytes = 128;
+
+/** `kubectl` of `kubectl/v1.36.3 (linux/amd64)`. */
+function programOf(userAgent: string): string {
+  const program = (userAgent.split('/', 1)[0] ?? '').replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '');
+  return Buffer.from(program).subarray(0, longestManagerBytes).toString();
 }
 
 /** DeleteOptions come in the body, or as query parameters when there is none. */
@@ -76,20 +125,52 @@ export function readDeleteOptions(query: URLSearchParams, body: JsonObject | und
     const grace = query.get('gracePeriodSeconds');
     if (grace !== null && !/^-?\d+$/.test(grace))
       throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
-    return { ...(grace !== null && { gracePeriodSeconds: Number(grace) }), dryRun: isDryRun(query.getAll('dryRun')) };
+    return {
+      ...(grace !== null && { gracePeriodSeconds: Number(grace) }),
+      ...propagation(query.get('propagationPolicy'), query.get('orphanDependents')),
+      dryRun: isDryRun(query.getAll('dryRun')),
+    };
   }
-  const { gracePeriodSeconds, preconditions, dryRun } = decode('DeleteOptions', body).value;
+  const { gracePeriodSeconds, preconditions, dryRun, propagationPolicy, orphanDependents } = decode(
+    'DeleteOptions',
+    body,
+  ).value;
   return {
     ...(typeof gracePeriodSeconds === 'number' && { gracePeriodSeconds }),
     ...(isJsonObject(preconditions) && { preconditions: preconditions }),
+    ...propagation(propagationPolicy, orphanDependents),
     dryRun: isDryRun([...query.getAll('dryRun'), ...((dryRun ?? []) as string[])]),
   };
 }
 
-function isDryRun(values: readonly string[]): boolean {
+/** Either names what becomes of dependents, the older field by yes or no (ValidateDeleteOptions). */
+function propagation(policy: unknown, orphanDependents: unknown): Pick<DeleteOptions, 'propagationPolicy'> {
+  const given = policy === null || policy === '' ? undefined : policy;
+  const older = orphanDependents === null ? undefined : orphanDependents;
+  const options = { group: 'meta.k8s.io', kind: 'DeleteOptions' };
+  if (given !== undefined && older !== undefined)
+    throw invalid(options, '', [
+      fieldInvalid('propagationPolicy', given, 'orphanDependents and deletionPropagation cannot be both set'),
+    ]);
+  if (given === undefined)
+    return older === undefined
+      ? {}
+      : {
+          propagationPolicy: isTrue(typeof older === 'string' ? older : JSON.stringify(older))
+            ? 'Orphan'
+            : 'Background',
+        };
+  if (given !== 'Orphan' && given !== 'Background' && given !== 'Foreground')
+    throw invalid(options, '', [
+      fieldNotSupported('propagationPolicy', given, ['Foreground', 'Background', 'Orphan', 'nil']),
+    ]);
+  return { propagationPolicy: given };
+}
+
+function isDryRun(values: readonly string[], options = 'DeleteOptions'): boolean {
   const unknown = values.find((value) => value !== 'All' && value !== '');
   if (unknown !== undefined)
-    throw invalid({ group: 'meta.k8s.io', kind: 'CreateOptions' }, '', [fieldNotSupported('dryRun', values, ['All'])]);
+    throw invalid({ group: 'meta.k8s.io', kind: options }, '', [fieldNotSupported('dryRun', values, ['All'])]);
   return values.includes('All');
 }
 

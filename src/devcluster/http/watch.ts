@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { ApiError, expired } from '../api-error.ts';
 import type { ApiObject } from '../api-object.ts';
-import { apiVersionOf, selectableField, type Kind } from '../kinds/kind.ts';
+import { selectableField, type Kind } from '../kinds/kind.ts';
 import type { ListOptions, Registry } from '../registry.ts';
 import { selects } from '../selectors.ts';
 import type { Change } from '../store.ts';
@@ -49,6 +49,8 @@ export interface WatchTarget {
   readonly list: ListOptions;
   readonly options: WatchOptions;
   readonly encode: (object: ApiObject) => string;
+  /** What a bookmark with this metadata looks like. */
+  readonly encodeBookmark: (metadata: object) => string;
   readonly clock: Clock;
   readonly open: Set<OpenWatch>;
 }
@@ -56,7 +58,7 @@ export interface WatchTarget {
 /** Answers a watch: one JSON line for each event until the client goes, its timeout comes or the server stops. */
 export function serveWatch(
   response: ServerResponse,
-  { kind, registry, list, options, encode, clock, open }: WatchTarget,
+  { kind, registry, list, options, encode, encodeBookmark, clock, open }: WatchTarget,
 ): void {
   const { namespace, labels = [], fields = [] } = list;
   const matches = (object: ApiObject) =>
@@ -70,7 +72,7 @@ export function serveWatch(
   }
   function sendBookmark(annotations?: Record<string, string>): void {
     const metadata = { resourceVersion: String(registry.store.version), ...(annotations && { annotations }) };
-    send('BOOKMARK', JSON.stringify({ kind: kind.kind, apiVersion: apiVersionOf(kind), metadata }));
+    send('BOOKMARK', encodeBookmark(metadata));
   }
   function sendError(error: ApiError): void {
     send('ERROR', JSON.stringify(error.toStatus()));
@@ -99,7 +101,7 @@ export function serveWatch(
   }
   try {
     cleanup.push(
-      registry.store.subscribe(kind, fromNow ? registry.store.version : (options.since ?? 0), (change) => {
+      registry.subscribe(kind, fromNow ? registry.store.version : (options.since ?? 0), (change) => {
         const event = selectChange(change, matches);
         if (event !== undefined) send(event.type, encode(event.object));
       }),

@@ -1,6 +1,9 @@
 import type { KubeNode } from '../../core/objects.ts';
-import { fieldForbidden } from '../api-error.ts';
+import { fieldForbidden, fieldInvalid, fieldNotSupported, type FieldError } from '../api-error.ts';
 import type { ApiObject } from '../api-object.ts';
+import { equalJson } from '../json.ts';
+import { qualifiedNameError } from '../names.ts';
+import { validateCidr } from './network.ts';
 import { nullTimes } from './pod-defaults.ts';
 import { ageOf } from './human-duration.ts';
 import type { Column, Kind } from './kind.ts';
@@ -72,11 +75,36 @@ export const nodeKind: Kind = {
     spec.taints = [...(spec.taints ?? []), notReadyTaint];
   },
 
+  validate(object) {
+    const { taints = [], podCIDRs = [] } = node(object).spec ?? {};
+    const errors: FieldError[] = [];
+    const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+    const seen = new Set<string>();
+    for (const [i, { key, value = '', effect }] of taints.entries()) {
+      const at = `metadata.taints[${i}]`;
+      const wrong = qualifiedNameError(key);
+      if (wrong !== undefined) errors.push(fieldInvalid(`${at}.key`, key, wrong));
+      if (!effects.includes(effect)) errors.push(fieldNotSupported(`${at}.effect`, effect, effects));
+      else if (seen.has(`${key}:${effect}`))
+        errors.push({
+          type: 'FieldValueDuplicate',
+          field: at,
+          message: `Duplicate value: ${JSON.stringify({ Key: key, Value: value, Effect: effect, TimeAdded: null })}: taints must be unique by key and effect pair`,
+        });
+      seen.add(`${key}:${effect}`);
+    }
+    for (const [i, cidr] of podCIDRs.entries()) errors.push(...validateCidr(cidr, `spec.podCIDRs[${i}]`));
+    return errors;
+  },
   validateUpdate(next, previous) {
-    const before = node(previous).spec?.providerID;
-    return before && node(next).spec?.providerID !== before
-      ? [fieldForbidden('spec.providerID', 'node updates may not change providerID except from "" to valid')]
-      : [];
+    const before = node(previous).spec ?? {};
+    const now = node(next).spec ?? {};
+    const errors: FieldError[] = [];
+    if ((before.podCIDRs ?? []).length > 0 && !equalJson(now.podCIDRs, before.podCIDRs))
+      errors.push(fieldForbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'));
+    if (before.providerID && now.providerID !== before.providerID)
+      errors.push(fieldForbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'));
+    return errors;
   },
 };
 

@@ -1,6 +1,10 @@
-import type { Container, PodSpec, Toleration } from '../../core/objects.ts';
+import type { V1PriorityClass, V1RuntimeClass } from '@kubernetes/client-node';
+
+import type { Container, PodSpec, Toleration, Wire } from '../../core/objects.ts';
+import { applyLimitRanges } from '../admission/limit-ranges.ts';
 import { forbidden } from '../api-error.ts';
 import type { ApiObject } from '../api-object.ts';
+import { equalJson } from '../json.ts';
 import { randomSuffix } from '../names.ts';
 import type { ResourceStore } from '../store.ts';
 
@@ -11,17 +15,83 @@ const pods = { group: '', resource: 'pods' };
 interface PodDraft {
   readonly name: string;
   readonly namespace: string;
-  readonly annotations: Readonly<Record<string, string>> | undefined;
+  readonly annotations: Record<string, string> | undefined;
   readonly spec: PodSpec;
 }
 
-/** What the API server's admission plugins that are on by default do to a new pod. */
-export function admitPod(pod: PodDraft, store: ResourceStore): void {
+/** What the API server's admission plugins that are on by default do to a new pod; returns its annotations. */
+export function admitPod(pod: PodDraft, store: ResourceStore): Record<string, string> | undefined {
+  const annotations = applyLimitRanges(pod, pod.namespace, store);
   admitServiceAccount(pod, store);
+  admitPriority(pod, store);
   addDefaultTolerations(pod.spec);
-  // The Priority plugin, without priority classes.
-  pod.spec.priority ??= 0;
-  pod.spec.preemptionPolicy ??= 'PreemptLowerPriority';
+  admitRuntimeClass(pod, store);
+  return annotations;
+}
+
+const priorityClasses = { group: 'scheduling.k8s.io', resource: 'priorityclasses' };
+
+/** Turns the name of a priority class into a priority. Follows plugin/pkg/admission/priority/admission.go. */
+function admitPriority({ name, spec }: PodDraft, store: ResourceStore): void {
+  const byValue = (a: V1PriorityClass, b: V1PriorityClass) => (a.value ?? 0) - (b.value ?? 0);
+  const given = spec.priorityClassName || undefined;
+  const wanted = (
+    given === undefined
+      ? (store.list(priorityClasses) as unknown as V1PriorityClass[]).filter((c) => c.globalDefault).sort(byValue)[0]
+      : store.get(priorityClasses, undefined, given)
+  ) as V1PriorityClass | undefined;
+  if (given !== undefined && wanted === undefined)
+    throw forbidden(pods, name, `no PriorityClass with name ${given} was found`);
+  const className = wanted?.metadata?.name;
+  if (className !== undefined) spec.priorityClassName = className;
+  const priority = wanted?.value ?? 0;
+  if (spec.priority !== undefined && spec.priority !== priority)
+    throw forbidden(
+      pods,
+      name,
+      `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${priority} from the given PriorityClass name`,
+    );
+  const policy = wanted?.preemptionPolicy ?? 'PreemptLowerPriority';
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy)
+    throw forbidden(
+      pods,
+      name,
+      `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,
+    );
+  spec.priority = priority;
+  spec.preemptionPolicy = policy;
+}
+
+/** Adds what a runtime class costs and where it is to be found. Follows plugin/pkg/admission/runtimeclass/admission.go. */
+function admitRuntimeClass({ name, spec }: PodDraft, store: ResourceStore): void {
+  const refuse = (why: string) => forbidden(pods, name, `pod rejected: ${why}`);
+  const { runtimeClassName } = spec;
+  if (runtimeClassName === undefined) {
+    if (Object.keys(spec.overhead ?? {}).length > 0)
+      throw refuse('Pod Overhead set without corresponding RuntimeClass defined Overhead');
+    return;
+  }
+  const found = store.get({ group: 'node.k8s.io', resource: 'runtimeclasses' }, undefined, runtimeClassName);
+  if (found === undefined) throw refuse(`RuntimeClass ${JSON.stringify(runtimeClassName)} not found`);
+  const { overhead, scheduling } = found as unknown as Wire<V1RuntimeClass>;
+  if (overhead?.podFixed !== undefined) {
+    if (spec.overhead !== undefined && !equalJson(spec.overhead, overhead.podFixed))
+      throw refuse("Pod's Overhead doesn't match RuntimeClass's defined Overhead");
+    spec.overhead = { ...overhead.podFixed };
+  }
+  for (const [key, value] of Object.entries(scheduling?.nodeSelector ?? {})) {
+    const own = spec.nodeSelector?.[key];
+    if (own !== undefined && own !== value)
+      throw forbidden(
+        pods,
+        name,
+        `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${own}`,
+      );
+    spec.nodeSelector = { ...spec.nodeSelector, [key]: value };
+  }
+  for (const toleration of scheduling?.tolerations ?? [])
+    if (!(spec.tolerations ?? []).some((own) => equalJson(own, toleration)))
+      spec.tolerations = [...(spec.tolerations ?? []), { ...toleration }];
 }
 
 /** Follows plugin/pkg/admission/serviceaccount/admission.go. */

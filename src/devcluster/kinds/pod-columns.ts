@@ -2,7 +2,7 @@
 import type { ContainerStatus, Pod } from '../../core/objects.ts';
 import type { ApiObject } from '../api-object.ts';
 import { ageOf, humanDuration } from './human-duration.ts';
-import type { Column } from './kind.ts';
+import type { Column, RowCondition } from './kind.ts';
 
 const pod = (object: ApiObject) => object as unknown as Pod;
 
@@ -111,4 +111,12 @@ function readinessGates({ spec, status }: Pod): string {
   const gates = spec.readinessGates ?? [];
   if (gates.length === 0) return '<none>';
   return `${gates.filter((gate) => hasCondition(status, gate.conditionType)).length}/${gates.length}`;
+}
+
+/** kubectl leaves out finished pods by these. */
+export function podRowConditions({ status }: Pod): RowCondition[] {
+  const completed = { type: 'Completed', status: 'True' };
+  if (status?.phase === 'Succeeded')
+    return [{ ...completed, reason: 'Succeeded', message: 'The pod has completed successfully.' }];
+  return status?.phase === 'Failed' ? [{ ...completed, reason: 'Failed', message: 'The pod failed.' }] : [];
 }

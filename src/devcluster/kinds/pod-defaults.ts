@@ -1,5 +1,6 @@
 /** Defaults of a pod's fields. Follows pkg/apis/core/v1/defaults.go and its generated walk over the types. */
 import type { Container, PodSpec, PodStatus, Volume } from '../../core/objects.ts';
+import { Quantity } from '../../core/quantity.ts';
 
 type Probe = NonNullable<Container['livenessProbe']>;
 type Handler = NonNullable<NonNullable<Container['lifecycle']>['postStart']>;
@@ -8,20 +9,48 @@ type Draft<T> = { -readonly [K in keyof T]?: T[K] | undefined };
 
 /** Fills in a pod's spec. */
 export function defaultPodSpec(spec: PodSpec): void {
+  defaultTemplateSpec(spec);
+  // What follows is done to pods, not to templates of them (SetDefaults_Pod).
+  spec.enableServiceLinks ??= true;
+  for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
+    const { limits } = (container.resources ??= {});
+    if (limits !== undefined) container.resources.requests = { ...limits, ...container.resources.requests };
+    for (const port of container.ports ?? []) if (spec.hostNetwork === true) port.hostPort ||= port.containerPort;
+  }
+  defaultPodRequests(spec);
+}
+
+/** What a pod as a whole asks for: what its containers do, else what it is limited to (defaultPodRequests). */
+function defaultPodRequests({ resources, containers }: PodSpec): void {
+  if (resources?.limits === undefined) return;
+  const requests: Record<string, string> = { ...resources.limits };
+  for (const name of Object.keys(requests)) {
+    const asked = containers.flatMap((container) => container.resources?.requests?.[name] ?? []);
+    if (asked.length > 0)
+      requests[name] = asked
+        .map((amount) => Quantity.parse(amount))
+        .reduce((sum, amount) => sum.add(amount))
+        .toString();
+  }
+  resources.requests = { ...requests, ...resources.requests };
+}
+
+/** Fills in the spec of a pod or of a template. */
+export function defaultTemplateSpec(spec: PodSpec): void {
+  spec.containers ??= [];
   spec.restartPolicy ??= 'Always';
   spec.terminationGracePeriodSeconds ??= 30;
+  if (spec.terminationGracePeriodSeconds < 0) spec.terminationGracePeriodSeconds = 1;
   spec.dnsPolicy ??= 'ClusterFirst';
   spec.schedulerName ??= 'default-scheduler';
   spec.securityContext ??= {};
-  spec.enableServiceLinks ??= true;
   // The old name and the new one of one field.
   if (spec.serviceAccountName ?? spec.serviceAccount) {
     spec.serviceAccountName ??= spec.serviceAccount as string;
     spec.serviceAccount = spec.serviceAccountName;
   }
-  for (const container of spec.containers ?? []) defaultContainer(container, spec.hostNetwork === true);
-  for (const container of spec.initContainers ?? []) defaultContainer(container, spec.hostNetwork === true);
-  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container, false);
+  for (const list of [spec.containers, spec.initContainers, spec.ephemeralContainers])
+    for (const container of list ?? []) defaultContainer(container);
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
 }
 
@@ -46,17 +75,12 @@ export function nullTimes(objects: readonly object[] | undefined, fields: readon
   for (const object of (objects ?? []) as Record<string, unknown>[]) for (const field of fields) object[field] ??= null;
 }
 
-function defaultContainer(container: Container, hostNetwork: boolean): void {
+function defaultContainer(container: Container): void {
   container.terminationMessagePath ??= '/dev/termination-log';
   container.terminationMessagePolicy ??= 'File';
   container.imagePullPolicy ??= tagOf(container.image ?? '') === 'latest' ? 'Always' : 'IfNotPresent';
   container.resources ??= {};
-  const { limits } = container.resources;
-  if (limits !== undefined) container.resources.requests = { ...limits, ...container.resources.requests };
-  for (const port of container.ports ?? []) {
-    port.protocol ??= 'TCP';
-    if (hostNetwork) port.hostPort ||= port.containerPort;
-  }
+  for (const port of container.ports ?? []) port.protocol ??= 'TCP';
   for (const variable of container.env ?? []) {
     const fieldRef = variable.valueFrom?.fieldRef;
     if (fieldRef !== undefined) fieldRef.apiVersion ??= 'v1';
@@ -87,7 +111,8 @@ function defaultHandler({ httpGet }: Pick<Handler, 'httpGet'>): void {
 function defaultVolume(volume: Volume): void {
   // A volume without a source is an empty directory.
   if (Object.keys(volume).length === 1) volume.emptyDir = {};
-  const { secret, configMap, downwardAPI, projected, hostPath, image } = volume;
+  const { secret, configMap, downwardAPI, projected, hostPath, image, ephemeral } = volume;
+  if (ephemeral?.volumeClaimTemplate !== undefined) ephemeral.volumeClaimTemplate.spec.volumeMode ??= 'Filesystem';
   for (const source of [secret, configMap, downwardAPI, projected]) if (source) source.defaultMode ??= 0o644;
   if (hostPath) hostPath.type ??= '';
   if (image) image.pullPolicy ??= tagOf(image.reference ?? '') === 'latest' ? 'Always' : 'IfNotPresent';

@@ -1,12 +1,19 @@
 import { rfc3339 } from '../../core/clock.ts';
 import type { Container, Pod, PodCondition, PodStatus } from '../../core/objects.ts';
-import { fieldInvalid } from '../api-error.ts';
 import type { ApiObject, DraftObject } from '../api-object.ts';
 import { addDefaultTolerations, admitPod } from './pod-admission.ts';
-import { podColumns } from './pod-columns.ts';
+import { podColumns, podRowConditions } from './pod-columns.ts';
 import { defaultPodSpec, defaultPodStatus } from './pod-defaults.ts';
 import { qosClassOf } from './pod-qos.ts';
-import { validatePod, validatePodStatus, validatePodUpdate } from './pod-validation.ts';
+import {
+  podWarnings,
+  validateNewPod,
+  validatePod,
+  validatePodStatus,
+  validatePodUpdate,
+  validateResize,
+} from './pod-validation.ts';
+import { validateEphemeralContainers } from './ephemeral-validation.ts';
 import type { Kind } from './kind.ts';
 
 /** Pods; follows pkg/registry/core/pod/strategy.go. */
@@ -33,9 +40,11 @@ export const podKind: Kind = {
     'status.nominatedNodeName': (o) => asPod(o).status?.nominatedNodeName ?? '',
   },
   columns: podColumns,
+  rowConditions: (o) => podRowConditions(asPod(o)),
   views: { ephemeralcontainers: keepAllButEphemeralContainers, resize: keepAllButResources },
   actions: {
     binding: { kind: 'Binding', verbs: ['create'] },
+    eviction: { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
     log: { kind: 'Pod', verbs: ['get'] },
     exec: { kind: 'PodExecOptions', verbs: ['create', 'get'] },
     attach: { kind: 'PodAttachOptions', verbs: ['create', 'get'] },
@@ -50,7 +59,9 @@ export const podKind: Kind = {
 
   prepareCreate(draft, { store, clock }) {
     const { metadata, spec } = draft as unknown as Pod;
-    admitPod({ name: metadata.name, namespace: metadata.namespace, annotations: metadata.annotations, spec }, store);
+    const { name, namespace, annotations } = metadata;
+    const admitted = admitPod({ name, namespace, annotations, spec }, store);
+    if (admitted !== undefined) draft.metadata.annotations = admitted;
     const status: PodStatus = { phase: 'Pending', qosClass: qosClassOf(spec) };
     if ((spec.schedulingGates ?? []).length > 0) {
       status.conditions = [
@@ -81,17 +92,13 @@ export const podKind: Kind = {
   },
 
   validate: (object) => validatePod(asPod(object)),
+  validateCreate: (object) => validateNewPod(asPod(object)),
+  warnings: (object) => podWarnings(asPod(object).spec, 'spec'),
   validateUpdate: (next, previous) => validatePodUpdate(asPod(next), asPod(previous)),
-  validateView: (next, previous) =>
-    qosClassOf(asPod(next).spec) === asPod(previous).status?.qosClass
-      ? []
-      : [
-          fieldInvalid(
-            'spec',
-            asPod(previous).status?.qosClass,
-            'Pod QOS Class may not change as a result of resizing',
-          ),
-        ],
+  validateView: (next, previous, view) =>
+    view === 'resize'
+      ? validateResize(asPod(next), asPod(previous))
+      : validateEphemeralContainers(asPod(next).spec, asPod(previous).spec),
   validateStatus: (next, previous) => validatePodStatus(asPod(next), asPod(previous)),
 
   gracePeriod(object, requested) {

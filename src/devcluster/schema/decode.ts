@@ -1,3 +1,4 @@
+import { Interning } from '../interning.ts';
 import { Quantity } from '../../core/quantity.ts';
 import { badRequest } from '../api-error.ts';
 import { isJsonObject, type Json, type JsonObject } from '../json.ts';
@@ -34,14 +35,45 @@ function decodeStruct(typeName: string, value: JsonObject, path: string, unknown
     if (item === null) continue;
     const decoded = decodeValue(field.type, item, at, typeName, unknown);
     if (isOmitted(field, decoded)) continue;
-    result[key] = decoded;
+    // What is always written and holds nothing is null, as it is after a way through etcd.
+    result[key] = field.unset === 'zero' && isEmptyList(decoded) ? null : decoded;
+  }
+  for (const [key, { type, unset }] of schema) {
+    if (unset !== 'nothing' && result[key] === undefined) result[key] = unset === 'null' ? null : unsetValue(type);
   }
   return result;
 }
 
+function isEmptyList(value: Json): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+/** What Go writes of a field that nobody has set, when it writes one. */
+function unsetValue(type: FieldType): Json {
+  if (type.kind === 'struct') return decodeStruct(type.name, {}, '', []);
+  if (type.kind !== 'scalar') return null;
+  switch (type.name) {
+    case 'boolean':
+      return false;
+    case 'quantity':
+      return '0';
+    case 'time':
+    case 'microTime':
+    case 'any':
+      return null;
+    case 'int32':
+    case 'int64':
+    case 'double':
+    case 'intOrString':
+      return 0;
+    default:
+      return '';
+  }
+}
+
 /** What Go's `omitempty` leaves out: optional lists, maps and scalars without content. */
-function isOmitted({ type, required, pointer }: Field, value: Json): boolean {
-  if (required || pointer) return false;
+function isOmitted({ type, required, pointer, unset }: Field, value: Json): boolean {
+  if (required || pointer || unset !== 'nothing') return false;
   switch (type.kind) {
     case 'list':
       return (value as Json[]).length === 0;
@@ -69,7 +101,8 @@ function decodeValue(type: FieldType, value: Json, path: string, owner: string, 
       const result: JsonObject = {};
       for (const key in value) {
         const item = value[key] as Json;
-        result[key] = item === null ? zeroOf(type.of) : decodeValue(type.of, item, path, owner, unknown);
+        const decoded = item === null ? zeroOf(type.of) : decodeValue(type.of, item, path, owner, unknown);
+        result[key] = isQuantity(type.of) ? wholeMillis(decoded as string) : decoded;
       }
       return result;
     }
@@ -121,8 +154,23 @@ function decodeScalar(type: FieldType & { kind: 'scalar' }, value: Json, path: s
       return decodeTime(value, type.name === 'microTime');
     default:
       if (typeof value !== 'string') throw wrong();
-      return value;
+      return interning.text(value);
   }
+}
+
+const interning = new Interning();
+
+function isQuantity(type: FieldType): boolean {
+  return type.kind === 'scalar' && type.name === 'quantity';
+}
+
+const nanosPerMilli = 1_000_000n;
+
+/** Amounts of resources are kept in thousandths, rounded up (SetDefaults_ResourceList). */
+function wholeMillis(text: string): string {
+  const { nanos, format } = Quantity.parse(text);
+  const rest = nanos % nanosPerMilli;
+  return rest === 0n ? text : new Quantity(nanos + (nanos > 0n ? nanosPerMilli - rest : -rest), format).toString();
 }
 
 function canonicalQuantity(value: string | number): string {

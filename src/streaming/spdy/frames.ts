@@ -31,8 +31,6 @@ export const flagUnidirectional = 0x02;
 export const spdyVersion = 3;
 /** Length of the header before every frame's payload. */
 export const frameHeaderBytes = 8;
-/** Longest payload that the 24-bit length can say. */
-export const maxFrameBytes = 0xff_ff_ff;
 export const maxStreamId = 0x7f_ff_ff_ff;
 
 /** A frame as the parser hands it on. */

@@ -85,7 +85,7 @@ describe('a development cluster', () => {
         (pod) => pod?.status?.conditions?.[0]?.reason === 'Unschedulable',
       );
       expect(refused?.status?.conditions?.[0]?.message).toBe(
-        '0/1 nodes are available: 1 node(s) had untolerated taint(s).',
+        '0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
       );
       expect(objects.list('Event', { fieldSelector: 'involvedObject.name=tolerant' })).toEqual([
         expect.objectContaining({ reason: 'Scheduled', message: 'Successfully assigned default/tolerant to tainted' }),
@@ -96,7 +96,7 @@ describe('a development cluster', () => {
 
     it('waits for the node to be ready and honours selector, affinity and room', async () => {
       const { objects } = cluster();
-      objects.create(simplePod('choosy', { nodeSelector: { zone: 'z' }, tolerations: [{ operator: 'Exists' }] }));
+      objects.create(simplePod('choosy', { nodeSelector: { zone: 'z' } }));
       objects.create(
         simplePod('pinned', {
           affinity: {
@@ -115,7 +115,7 @@ describe('a development cluster', () => {
       objects.create({ ...node, metadata: { name: 'zoned', labels: { zone: 'z' } } });
       await objects.until<Pod>(
         { kind: 'Pod', name: 'choosy' },
-        (pod) => pod?.status?.conditions?.[0]?.message?.includes('1 node(s) were not ready') === true,
+        (pod) => pod?.status?.conditions?.[0]?.message?.includes('node(s) had untolerated taint(s)') === true,
       );
       objects.patch(
         { kind: 'Node', name: 'zoned' },
